@@ -1,0 +1,180 @@
+//! The one error type: who must act, what is wrong with what, why, and what mends it.
+
+use std::fmt;
+
+/// A result whose error is xbuild's own, unless another is named.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// Who must act on an error; decides the exit code.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ErrorKind {
+    /// The user's program did not build, or a test failed.
+    Build,
+    /// The command line or a file that the user wrote is wrong.
+    Usage,
+    /// The machine lacks something: a tool, a permission, disk, the network.
+    Environment,
+    /// A registry refused, or could not be reached.
+    Registry,
+    /// xbuild itself is wrong.
+    Bug,
+    /// The user interrupted the work.
+    Interrupted,
+}
+
+impl ErrorKind {
+    /// The exit code of a run that ends with this.
+    pub fn exit_code(self) -> u8 {
+        match self {
+            ErrorKind::Build => 1,
+            ErrorKind::Usage => 2,
+            ErrorKind::Environment => 3,
+            ErrorKind::Registry => 4,
+            ErrorKind::Bug => 70,
+            ErrorKind::Interrupted => 130,
+        }
+    }
+}
+
+/// A failure, told as `message: cause: cause`, with hints on how to mend it.
+#[derive(Debug)]
+pub struct Error {
+    kind: ErrorKind,
+    message: String,
+    cause: Option<Box<dyn std::error::Error + Send + Sync>>,
+    hints: Vec<String>,
+}
+
+impl Error {
+    fn new(kind: ErrorKind, message: impl Into<String>) -> Error {
+        Error { kind, message: message.into(), cause: None, hints: Vec::new() }
+    }
+
+    /// The user's program or test is at fault.
+    pub fn build(message: impl Into<String>) -> Error {
+        Error::new(ErrorKind::Build, message)
+    }
+
+    /// The command line or a file of the user's is at fault.
+    pub fn usage(message: impl Into<String>) -> Error {
+        Error::new(ErrorKind::Usage, message)
+    }
+
+    /// The machine is at fault.
+    pub fn environment(message: impl Into<String>) -> Error {
+        Error::new(ErrorKind::Environment, message)
+    }
+
+    /// xbuild is at fault.
+    pub fn bug(message: impl Into<String>) -> Error {
+        Error::new(ErrorKind::Bug, message)
+    }
+
+    /// The user asked to stop.
+    pub fn interrupted() -> Error {
+        Error::new(ErrorKind::Interrupted, "interrupted")
+    }
+
+    /// The same error with a line that says what to do.
+    pub fn hint(mut self, hint: impl Into<String>) -> Error {
+        self.hints.push(hint.into());
+        self
+    }
+
+    /// The same error with what lies behind it.
+    pub fn because(mut self, cause: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Error {
+        self.cause = Some(cause.into());
+        self
+    }
+
+    /// Who must act.
+    pub fn kind(&self) -> ErrorKind {
+        self.kind
+    }
+
+    /// What mends it, most likely first; those of the causes come last.
+    pub fn hints(&self) -> Vec<&str> {
+        let mut hints: Vec<&str> = self.hints.iter().map(String::as_str).collect();
+        if let Some(cause) = self.cause.as_ref().and_then(|cause| cause.downcast_ref::<Error>()) {
+            hints.extend(cause.hints());
+        }
+        hints
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)?;
+        if let Some(cause) = &self.cause {
+            write!(f, ": {cause}")?;
+            // xbuild's own errors print their causes themselves.
+            if cause.downcast_ref::<Error>().is_none() {
+                let mut next = cause.source();
+                while let Some(source) = next {
+                    write!(f, ": {source}")?;
+                    next = source.source();
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+impl std::error::Error for Error {}
+
+/// Turns a foreign error into xbuild's, with words of context before it.
+pub trait ResultExt<T> {
+    /// The machine is at fault; `context` names the thing and the file.
+    fn or_environment(self, context: impl FnOnce() -> String) -> Result<T>;
+    /// The user's input is at fault.
+    fn or_usage(self, context: impl FnOnce() -> String) -> Result<T>;
+    /// The user's program is at fault.
+    fn or_build(self, context: impl FnOnce() -> String) -> Result<T>;
+    /// xbuild is at fault.
+    fn or_bug(self, context: impl FnOnce() -> String) -> Result<T>;
+    /// Words of context before an error of xbuild's, whose kind stays; any other counts as the machine's.
+    fn context(self, context: impl FnOnce() -> String) -> Result<T>;
+}
+
+impl<T, E> ResultExt<T> for std::result::Result<T, E>
+where
+    E: Into<Box<dyn std::error::Error + Send + Sync>>,
+{
+    fn or_environment(self, context: impl FnOnce() -> String) -> Result<T> {
+        self.map_err(|cause| Error::environment(context()).because(cause))
+    }
+
+    fn or_usage(self, context: impl FnOnce() -> String) -> Result<T> {
+        self.map_err(|cause| Error::usage(context()).because(cause))
+    }
+
+    fn or_build(self, context: impl FnOnce() -> String) -> Result<T> {
+        self.map_err(|cause| Error::build(context()).because(cause))
+    }
+
+    fn or_bug(self, context: impl FnOnce() -> String) -> Result<T> {
+        self.map_err(|cause| Error::bug(context()).because(cause))
+    }
+
+    fn context(self, context: impl FnOnce() -> String) -> Result<T> {
+        self.map_err(|cause| {
+            let cause = cause.into();
+            let kind = cause.downcast_ref::<Error>().map_or(ErrorKind::Environment, Error::kind);
+            Error::new(kind, context()).because(cause)
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn context_keeps_kind_and_hints() {
+        let inner: Result<()> = Err(Error::usage("no such key").hint("try 'name'"));
+        let outer = inner.context(|| "cannot read xbuild.yaml".into()).unwrap_err();
+        assert_eq!(outer.kind(), ErrorKind::Usage);
+        assert_eq!(outer.to_string(), "cannot read xbuild.yaml: no such key");
+        assert_eq!(outer.hints(), ["try 'name'"]);
+    }
+}

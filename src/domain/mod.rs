@@ -1,0 +1,13 @@
+//! Leaf nouns that every other module speaks in.
+
+mod arch;
+mod digest;
+mod error;
+mod event;
+mod name;
+
+pub use arch::{Arch, ElfClass, ElfIdentity, Endianness};
+pub use digest::{Digest, DigestReader, DigestWriter, ParseDigestError};
+pub use error::{Error, ErrorKind, Result, ResultExt};
+pub use event::{Event, Events, Outcome, Stream};
+pub use name::{Name, ParseNameError};

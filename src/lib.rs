@@ -1,0 +1,19 @@
+//! Cross-builds programs and multi-architecture container images in toolchains made of distribution packages.
+//!
+//! ```text
+//! config  ->  plan  ->  engine  ->  image
+//! what the    what will   making it   what came
+//! user wants  happen      happen      out
+//! ```
+
+pub mod domain;
+pub mod image;
+pub mod store;
+pub mod verify;
+
+use std::process::ExitCode;
+
+/// Runs the program on the process's own arguments.
+pub fn main() -> ExitCode {
+    ExitCode::SUCCESS
+}

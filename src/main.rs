@@ -1,0 +1,7 @@
+//! The `xbuild` program; everything is in the library.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    xbuild::main()
+}
