@@ -7,6 +7,7 @@
 //! ```
 
 pub mod domain;
+pub mod engine;
 pub mod image;
 pub mod store;
 pub mod verify;
@@ -15,5 +16,8 @@ use std::process::ExitCode;
 
 /// Runs the program on the process's own arguments.
 pub fn main() -> ExitCode {
+    if std::env::args_os().nth(1).is_some_and(|argument| argument == engine::native::sandbox::CHILD_ARGUMENT) {
+        return engine::native::sandbox::child_main();
+    }
     ExitCode::SUCCESS
 }

@@ -1,1 +1,33 @@
-//! (under construction)
+//! The content-addressed cache on disk: layers, outputs, sources, records.
+//!
+//! ```text
+//! CACHEDIR.TAG  lock                     shared while a process works, exclusive for `cache gc`
+//! locks/<key>                            held while a step is made, so that two processes never make it twice
+//! tmp/<random>/                          work in progress; garbage once its process is gone
+//! records-v1/<key>.json                  what a step did; written last, so a record means that all else is there
+//! steps-v1/<digest of project and step>  the key of the step's last record, to say why a new one is needed
+//! resolutions-v1/<key>.json              which packages a list of names came to
+//! rootfs-v1/<key>/                       one unpacked layer
+//! outputs-v1/<key>/                      files that a step made
+//! sources-v1/<sha256>                    an upstream archive
+//! packages-v1/                           distribution packages, until they are unpacked
+//! gocache-v1/<builder>/                  Go's build cache
+//! files-v1/<digest of folder>.json       digests of files, by size, times and inode
+//! layers-v1/                             which blob an image layer came to
+//! ```
+
+mod check;
+mod collect;
+mod file_digests;
+mod record;
+mod remove;
+mod scratch;
+mod open;
+
+pub use check::{Damage, check};
+pub use collect::{Collected, Usage, collect, usage};
+pub use file_digests::{FileDigests, FileStamp};
+pub use record::{Output, Record, Source};
+pub use remove::remove_tree;
+pub use scratch::Scratch;
+pub use open::{Bucket, KeyLock, Store, write_atomically};

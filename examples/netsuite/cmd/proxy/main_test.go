@@ -1,0 +1,9 @@
+package main
+
+import "testing"
+
+func TestSelf(t *testing.T) {
+	if err := test(); err != nil {
+		t.Fatal(err)
+	}
+}

@@ -1,0 +1,3 @@
+module example.org/netsuite
+
+go 1.19

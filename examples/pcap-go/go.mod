@@ -1,0 +1,3 @@
+module example.org/pcap-go
+
+go 1.19

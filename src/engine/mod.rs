@@ -1,0 +1,3 @@
+//! Makes what a plan says.
+
+pub mod native;

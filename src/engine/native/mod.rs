@@ -1,0 +1,3 @@
+//! The built-in engine: package layers, overlay root file systems, namespaces.
+
+pub mod sandbox;

@@ -1,0 +1,65 @@
+//! The messages between xbuild and the sandbox: one kind, the index of a command, a length, a payload.
+
+use std::io::{self, Read, Write};
+use std::os::unix::net::UnixStream;
+
+/// A payload larger than this is not ours.
+const LARGEST: u32 = 16 << 20;
+
+/// What a message is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Kind {
+    /// To the child: the spec, as JSON.
+    Spec = 1,
+    /// To xbuild: the user namespace is there and wants its id map.
+    WantsMap = 2,
+    /// To the child: the id map is written.
+    Mapped = 3,
+    /// To xbuild: a piece of standard output.
+    Stdout = 4,
+    /// To xbuild: a piece of standard error.
+    Stderr = 5,
+    /// To xbuild: a command ended; the payload is an [`super::Exit`] as JSON.
+    Exited = 6,
+    /// To xbuild: the sandbox could not be made; the payload says why.
+    Failed = 7,
+}
+
+impl Kind {
+    fn from_byte(byte: u8) -> io::Result<Kind> {
+        use Kind::*;
+        [Spec, WantsMap, Mapped, Stdout, Stderr, Exited, Failed]
+            .into_iter()
+            .find(|kind| *kind as u8 == byte)
+            .ok_or_else(|| io::Error::new(io::ErrorKind::InvalidData, format!("unknown message {byte}")))
+    }
+}
+
+/// Sends one message.
+pub(super) fn send(mut socket: &UnixStream, kind: Kind, index: usize, payload: &[u8]) -> io::Result<()> {
+    let mut header = [0; 9];
+    header[0] = kind as u8;
+    header[1..5].copy_from_slice(&(index as u32).to_le_bytes());
+    header[5..9].copy_from_slice(&(payload.len() as u32).to_le_bytes());
+    socket.write_all(&header)?;
+    socket.write_all(payload)
+}
+
+/// Waits for one message; `None` when the other side is gone.
+pub(super) fn receive(mut socket: &UnixStream) -> io::Result<Option<(Kind, usize, Vec<u8>)>> {
+    let mut header = [0; 9];
+    match socket.read_exact(&mut header) {
+        Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => return Ok(None),
+        Err(error) if error.kind() == io::ErrorKind::ConnectionReset => return Ok(None),
+        other => other?,
+    }
+    let kind = Kind::from_byte(header[0])?;
+    let number = |range: std::ops::Range<usize>| u32::from_le_bytes(header[range].try_into().expect("four bytes"));
+    let length = number(5..9);
+    if length > LARGEST {
+        return Err(io::Error::new(io::ErrorKind::InvalidData, format!("message of {length} bytes")));
+    }
+    let mut payload = vec![0; length as usize];
+    socket.read_exact(&mut payload)?;
+    Ok(Some((kind, number(1..5) as usize, payload)))
+}

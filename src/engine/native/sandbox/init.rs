@@ -1,0 +1,230 @@
+//! PID 1 of a sandbox: mounts, starts the commands, passes their output on, reaps.
+
+use std::collections::HashMap;
+use std::io::Read;
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::os::unix::net::UnixStream;
+use std::os::unix::process::CommandExt;
+use std::path::Path;
+use std::process::Stdio as ProcessStdio;
+use std::time::Instant;
+
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sys::signal::{SigSet, SigmaskHow, Signal, pthread_sigmask};
+use nix::sys::signalfd::{SfdFlags, SignalFd};
+
+use super::child::report;
+use super::frame::{self, Kind};
+use super::parent::Exit;
+use super::{Command, Identity, Spec, Stdio, binfmt, mounts, root_emulation};
+use crate::domain::{Error, Result, ResultExt};
+
+/// A pipe of a command's output.
+struct Pipe {
+    command: usize,
+    kind: Kind,
+    end: std::fs::File,
+}
+
+/// A command that runs.
+struct Running {
+    command: usize,
+    started: Instant,
+}
+
+/// Runs as PID 1; the exit code is for the waiting process only.
+pub(super) fn main(spec: &Spec, socket: &UnixStream) -> u8 {
+    match prepare(spec).and_then(|()| Init::new(spec, socket)?.run()) {
+        Ok(()) => 0,
+        Err(error) => {
+            report(socket, &error);
+            1
+        }
+    }
+}
+
+fn prepare(spec: &Spec) -> Result<()> {
+    if let Some(root) = &spec.root {
+        mounts::enter(root)?;
+        mounts::furnish(&spec.mounts, spec.network)?;
+        binfmt::register(&spec.emulators, Path::new(mounts::OUTSIDE))?;
+        mounts::leave_outside()?;
+        nix::unistd::sethostname("xbuild").or_environment(|| "cannot name the sandbox".into())?;
+    }
+    // Files come out the same whatever the caller's mask is.
+    nix::sys::stat::umask(nix::sys::stat::Mode::from_bits_truncate(0o022));
+    if spec.identity == Identity::Single {
+        root_emulation::install()?;
+    }
+    Ok(())
+}
+
+struct Init<'a> {
+    spec: &'a Spec,
+    socket: &'a UnixStream,
+    signals: SignalFd,
+    pipes: Vec<Pipe>,
+    running: HashMap<i32, Running>,
+    next: usize,
+}
+
+impl<'a> Init<'a> {
+    fn new(spec: &'a Spec, socket: &'a UnixStream) -> Result<Init<'a>> {
+        let mut mask = SigSet::empty();
+        mask.add(Signal::SIGCHLD);
+        pthread_sigmask(SigmaskHow::SIG_BLOCK, Some(&mask), None).or_bug(|| "cannot block signals".into())?;
+        let signals = SignalFd::with_flags(&mask, SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK)
+            .or_bug(|| "cannot watch signals".into())?;
+        Ok(Init { spec, socket, signals, pipes: Vec::new(), running: HashMap::new(), next: 0 })
+    }
+
+    /// Returns when every command has ended, or when xbuild is gone.
+    fn run(mut self) -> Result<()> {
+        loop {
+            while self.next < self.spec.commands.len() && self.running.len() < self.spec.parallel.max(1) {
+                self.start(self.next)?;
+                self.next += 1;
+            }
+            if self.running.is_empty() {
+                return Ok(());
+            }
+            let mut fds = vec![
+                PollFd::new(self.socket.as_fd(), PollFlags::POLLIN),
+                PollFd::new(self.signals.as_fd(), PollFlags::POLLIN),
+            ];
+            fds.extend(self.pipes.iter().map(|pipe| PollFd::new(pipe.end.as_fd(), PollFlags::POLLIN)));
+            match poll(&mut fds, PollTimeout::NONE) {
+                Err(nix::errno::Errno::EINTR) => continue,
+                other => other.or_bug(|| "cannot wait for events".into())?,
+            };
+            let ready: Vec<bool> = fds.iter().map(|fd| fd.any().unwrap_or(true)).collect();
+            // xbuild sends nothing after the start, so this is its end.
+            if ready[0] {
+                return Ok(());
+            }
+            for index in (0..self.pipes.len()).rev() {
+                if ready[index + 2] && !self.pass_on(index)? {
+                    self.pipes.swap_remove(index);
+                }
+            }
+            if ready[1] {
+                while let Ok(Some(_)) = self.signals.read_signal() {}
+                self.reap()?;
+            }
+        }
+    }
+
+    fn start(&mut self, index: usize) -> Result<()> {
+        let command = &self.spec.commands[index];
+        let started = Instant::now();
+        match self.spawn(command) {
+            Ok(mut child) => {
+                let pid = child.id() as i32;
+                let outputs = [
+                    child.stdout.take().map(|end| (Kind::Stdout, OwnedFd::from(end))),
+                    child.stderr.take().map(|end| (Kind::Stderr, OwnedFd::from(end))),
+                ];
+                for (kind, end) in outputs.into_iter().flatten() {
+                    nix::fcntl::fcntl(&end, nix::fcntl::FcntlArg::F_SETFL(nix::fcntl::OFlag::O_NONBLOCK))
+                        .or_bug(|| "cannot read a command's output".into())?;
+                    self.pipes.push(Pipe { command: index, kind, end: end.into() });
+                }
+                self.running.insert(pid, Running { command: index, started });
+                Ok(())
+            }
+            // What a shell answers: 127 for a program that is not there, 126 for one that cannot be run.
+            Err(error) => {
+                let text = format!("cannot run {}: {error}\n", command.argv[0]);
+                self.send(Kind::Stderr, index, text.as_bytes())?;
+                let code = if error.kind() == std::io::ErrorKind::NotFound { 127 } else { 126 };
+                self.exited(index, Exit { code: Some(code), signal: None, wall: 0.0, cpu: 0.0, peak_memory: 0 })
+            }
+        }
+    }
+
+    fn spawn(&self, command: &Command) -> std::io::Result<std::process::Child> {
+        if self.spec.root.is_some() {
+            std::fs::create_dir_all(&command.cwd)?;
+        }
+        let mut process = std::process::Command::new(&command.argv[0]);
+        process.args(&command.argv[1..]).env_clear().envs(&command.env).current_dir(&command.cwd);
+        if self.spec.stdio == Stdio::Captured {
+            process.stdin(ProcessStdio::null()).stdout(ProcessStdio::piped()).stderr(ProcessStdio::piped());
+        }
+        let captured = self.spec.stdio == Stdio::Captured;
+        // SAFETY: both calls are safe between fork and exec.
+        unsafe {
+            process.pre_exec(move || {
+                pthread_sigmask(SigmaskHow::SIG_SETMASK, Some(&SigSet::empty()), None)?;
+                if captured {
+                    // Without a terminal, nothing can wait for one.
+                    nix::unistd::setsid()?;
+                }
+                Ok(())
+            });
+        }
+        process.spawn()
+    }
+
+    /// Passes on what is in a pipe; false when it is at its end.
+    fn pass_on(&mut self, index: usize) -> Result<bool> {
+        let mut buffer = [0; 32 << 10];
+        let pipe = &mut self.pipes[index];
+        match pipe.end.read(&mut buffer) {
+            Ok(0) => Ok(false),
+            Ok(count) => {
+                let (kind, command) = (pipe.kind, pipe.command);
+                self.send(kind, command, &buffer[..count]).map(|()| true)
+            }
+            Err(error) => Ok(matches!(error.kind(), std::io::ErrorKind::WouldBlock | std::io::ErrorKind::Interrupted)),
+        }
+    }
+
+    fn reap(&mut self) -> Result<()> {
+        loop {
+            let mut status = 0;
+            // SAFETY: an all-zero rusage is valid.
+            let mut usage: libc::rusage = unsafe { std::mem::zeroed() };
+            // SAFETY: both pointers are to locals that outlive the call.
+            let pid = unsafe { libc::wait4(-1, &mut status, libc::WNOHANG, &mut usage) };
+            if pid <= 0 {
+                return Ok(());
+            }
+            let Some(running) = self.running.remove(&pid) else { continue };
+            self.drain(running.command)?;
+            let seconds = |time: libc::timeval| time.tv_sec as f64 + time.tv_usec as f64 / 1e6;
+            let exit = Exit {
+                code: libc::WIFEXITED(status).then(|| libc::WEXITSTATUS(status)),
+                signal: libc::WIFSIGNALED(status).then(|| libc::WTERMSIG(status)),
+                wall: running.started.elapsed().as_secs_f64(),
+                cpu: seconds(usage.ru_utime) + seconds(usage.ru_stime),
+                peak_memory: usage.ru_maxrss as u64 * 1024,
+            };
+            self.exited(running.command, exit)?;
+        }
+    }
+
+    /// Takes what a command that ended has left in its pipes. Processes that it left behind may still hold them, so
+    /// this does not wait for their end, and closes them.
+    fn drain(&mut self, command: usize) -> Result<()> {
+        while let Some(index) = self.pipes.iter().position(|pipe| pipe.command == command) {
+            let pending = |pipe: &Pipe| {
+                let mut fds = [PollFd::new(pipe.end.as_fd(), PollFlags::POLLIN)];
+                poll(&mut fds, PollTimeout::ZERO).is_ok_and(|count| count > 0)
+            };
+            while pending(&self.pipes[index]) && self.pass_on(index)? {}
+            self.pipes.swap_remove(index);
+        }
+        Ok(())
+    }
+
+    fn exited(&self, command: usize, exit: Exit) -> Result<()> {
+        let payload = serde_json::to_vec(&exit).or_bug(|| "cannot tell how a command ended".into())?;
+        self.send(Kind::Exited, command, &payload)
+    }
+
+    fn send(&self, kind: Kind, command: usize, payload: &[u8]) -> Result<()> {
+        frame::send(self.socket, kind, command, payload)
+            .map_err(|cause| Error::bug(format!("lost xbuild on descriptor {}", self.socket.as_raw_fd())).because(cause))
+    }
+}

@@ -1,0 +1,27 @@
+//! Runs commands in namespaces over stacked layers, without a daemon and without root.
+//!
+//! The parent starts xbuild again with [`CHILD_ARGUMENT`]; that process, which has one thread, takes a [`Spec`] over a
+//! socket, makes the namespaces, and its child becomes PID 1 of the sandbox. The socket is also the lifeline: when
+//! xbuild dies, PID 1 reads its end and exits, and the kernel kills everything in the sandbox with it.
+#![expect(unsafe_code, reason = "fork, ioctl and hooks between fork and exec have no safe form")]
+
+mod binfmt;
+mod child;
+mod frame;
+mod identity;
+mod init;
+mod mounts;
+mod parent;
+mod root_emulation;
+mod spec;
+
+pub use child::main as child_main;
+pub use identity::Identity;
+pub use parent::{Exit, Stop, run};
+pub use spec::{Command, Emulator, Mount, Network, Root, Spec, Stdio};
+
+/// First argument of the re-executed program; nobody types it.
+pub const CHILD_ARGUMENT: &str = "__sandbox";
+
+/// Descriptor on which the child finds its socket.
+const SOCKET: i32 = 3;

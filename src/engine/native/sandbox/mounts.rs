@@ -1,0 +1,182 @@
+//! Makes the root file system of a sandbox: overlay, kernel file systems, devices, and what the spec mounts.
+
+use std::fs::{self, File};
+use std::os::unix::fs::symlink;
+use std::path::{Path, PathBuf};
+
+use nix::mount::{MntFlags, MsFlags, mount, umount2};
+use nix::unistd::{chdir, pivot_root};
+
+use super::{Mount, Network, Root};
+use crate::domain::{Error, Result, ResultExt};
+
+/// Where the machine's root is while mounts are made; gone before a command runs.
+pub(super) const OUTSIDE: &str = "/.outside";
+
+const NOTHING: Option<&str> = None;
+const DEVICES: [&str; 6] = ["null", "zero", "full", "random", "urandom", "tty"];
+
+/// Changes over to an overlay of the root's layers; the machine's root is then at [`OUTSIDE`].
+pub(super) fn enter(root: &Root) -> Result<()> {
+    mount(NOTHING, "/", NOTHING, MsFlags::MS_REC | MsFlags::MS_PRIVATE, NOTHING)
+        .or_environment(|| "cannot separate the mounts of the sandbox".into())?;
+    let [work, empty, point] = ["work", "empty", "root"].map(|name| root.scratch.join(name));
+    for folder in [&work, &empty, &point] {
+        fs::create_dir_all(folder).or_environment(|| format!("cannot make {}", folder.display()))?;
+    }
+    let mut lowers: Vec<&Path> = root.layers.iter().rev().map(PathBuf::as_path).collect();
+    if lowers.is_empty() {
+        lowers.push(&empty);
+    }
+    overlay(&lowers, &root.upper, &work, &point)?;
+    let outside = point.join(&OUTSIDE[1..]);
+    fs::create_dir_all(&outside).or_environment(|| format!("cannot make {}", outside.display()))?;
+    chdir(&point).or_environment(|| "cannot enter the sandbox's root".into())?;
+    pivot_root(".", &OUTSIDE[1..]).or_environment(|| "cannot change to the sandbox's root".into())?;
+    chdir("/").or_environment(|| "cannot enter the sandbox's root".into())
+}
+
+/// Mounts what every program expects, and then what the spec asks for.
+pub(super) fn furnish(mounts: &[Mount], network: Network) -> Result<()> {
+    kernel_file_systems(network)?;
+    devices()?;
+    if network == Network::Host {
+        for file in ["/etc/resolv.conf", "/etc/hosts"] {
+            if outside(Path::new(file)).exists() {
+                bind(Path::new(file), Path::new(file), true)?;
+            }
+        }
+    }
+    for mount in mounts {
+        match mount {
+            Mount::Bind { source, target, read_only } => bind(source, target, *read_only)?,
+            Mount::Overlay { lower, upper, work, target } => {
+                make_folder(target)?;
+                overlay(&[&outside(lower)], &outside(upper), &outside(work), target)?;
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Takes the machine's file systems away.
+pub(super) fn leave_outside() -> Result<()> {
+    umount2(OUTSIDE, MntFlags::MNT_DETACH).or_environment(|| "cannot leave the machine's root".into())?;
+    fs::remove_dir(OUTSIDE).or_environment(|| format!("cannot remove {OUTSIDE}"))
+}
+
+/// A path of the machine's, as it is seen between [`enter`] and [`leave_outside`].
+fn outside(path: &Path) -> PathBuf {
+    Path::new(OUTSIDE).join(path.strip_prefix("/").unwrap_or(path))
+}
+
+fn overlay(lowers: &[&Path], upper: &Path, work: &Path, target: &Path) -> Result<()> {
+    let lowers: Vec<String> = lowers.iter().map(|path| escape(path)).collect();
+    // `userxattr` is the form for user namespaces, `volatile` leaves syncing to the store.
+    let options = format!(
+        "lowerdir={},upperdir={},workdir={},userxattr,volatile",
+        lowers.join(":"),
+        escape(upper),
+        escape(work)
+    );
+    mount(Some("overlay"), target, Some("overlay"), MsFlags::empty(), Some(options.as_str())).map_err(|cause| {
+        let error = Error::environment(format!("cannot mount an overlay on {}", target.display())).because(cause);
+        if options.len() > 4000 {
+            error.hint("the store's path is too long for the kernel; set XBUILD_STORE to a shorter one")
+        } else {
+            error.hint("the store must be on a file system that overlays can use, such as ext4, xfs, btrfs or tmpfs")
+        }
+    })
+}
+
+/// Commas part mount options, colons part layers, backslashes escape both.
+fn escape(path: &Path) -> String {
+    let mut text = String::new();
+    for letter in path.to_string_lossy().chars() {
+        if matches!(letter, ',' | ':' | '\\') {
+            text.push('\\');
+        }
+        text.push(letter);
+    }
+    text
+}
+
+fn kernel_file_systems(network: Network) -> Result<()> {
+    let quiet = MsFlags::MS_NOSUID | MsFlags::MS_NODEV | MsFlags::MS_NOEXEC;
+    for folder in ["/proc", "/sys", "/dev", "/tmp"] {
+        make_folder(Path::new(folder))?;
+    }
+    mount(Some("proc"), "/proc", Some("proc"), quiet, NOTHING).map_err(|cause| {
+        Error::environment("cannot mount /proc in the sandbox")
+            .because(cause)
+            .hint("inside a container, the container must be started with an unmasked /proc")
+    })?;
+    // Root's sandbox has root's uid, and that is all that most of these files ask for.
+    for path in ["/proc/sys", "/proc/irq", "/proc/bus", "/proc/sysrq-trigger"].map(Path::new) {
+        if path.exists() {
+            mount(Some(path), path, NOTHING, MsFlags::MS_BIND, NOTHING)
+                .and_then(|()| remount_read_only(path, quiet))
+                .or_environment(|| format!("cannot protect {}", path.display()))?;
+        }
+    }
+    match network {
+        // A new sysfs needs a network namespace of one's own.
+        Network::None => mount(Some("sysfs"), "/sys", Some("sysfs"), quiet | MsFlags::MS_RDONLY, NOTHING),
+        Network::Host => mount(Some(&outside(Path::new("/sys"))), "/sys", NOTHING, MsFlags::MS_BIND | MsFlags::MS_REC, NOTHING)
+            .and_then(|()| remount_read_only(Path::new("/sys"), quiet)),
+    }
+    .or_environment(|| "cannot mount /sys in the sandbox".into())
+}
+
+fn remount_read_only(path: &Path, flags: MsFlags) -> nix::Result<()> {
+    mount(NOTHING, path, NOTHING, MsFlags::MS_REMOUNT | MsFlags::MS_BIND | MsFlags::MS_RDONLY | flags, NOTHING)
+}
+
+fn devices() -> Result<()> {
+    let failed = || "cannot make /dev in the sandbox".to_owned();
+    mount(Some("tmpfs"), "/dev", Some("tmpfs"), MsFlags::MS_NOSUID, Some("mode=755,size=64k,nr_inodes=64"))
+        .or_environment(failed)?;
+    for name in DEVICES {
+        let target = Path::new("/dev").join(name);
+        File::create(&target).or_environment(failed)?;
+        mount(Some(&outside(&target)), &target, NOTHING, MsFlags::MS_BIND, NOTHING).or_environment(failed)?;
+    }
+    for (name, target) in [("fd", "/proc/self/fd"), ("stdin", "/proc/self/fd/0"), ("stdout", "/proc/self/fd/1"),
+        ("stderr", "/proc/self/fd/2"), ("ptmx", "pts/ptmx")]
+    {
+        symlink(target, Path::new("/dev").join(name)).or_environment(failed)?;
+    }
+    for (name, kind, options) in
+        [("pts", "devpts", "newinstance,ptmxmode=0666,mode=620"), ("shm", "tmpfs", "mode=1777")]
+    {
+        let target = Path::new("/dev").join(name);
+        fs::create_dir(&target).or_environment(failed)?;
+        mount(Some(kind), &target, Some(kind), MsFlags::MS_NOSUID, Some(options)).or_environment(failed)?;
+    }
+    Ok(())
+}
+
+fn bind(source: &Path, target: &Path, read_only: bool) -> Result<()> {
+    let failed = || format!("cannot mount {} on {}", source.display(), target.display());
+    let from = outside(source);
+    if fs::metadata(&from).or_environment(failed)?.is_dir() {
+        make_folder(target)?;
+    } else {
+        make_folder(target.parent().unwrap_or(Path::new("/")))?;
+        if !target.exists() {
+            File::create(target).or_environment(failed)?;
+        }
+    }
+    mount(Some(&from), target, NOTHING, MsFlags::MS_BIND | MsFlags::MS_REC, NOTHING).or_environment(failed)?;
+    if read_only {
+        // The flags that the source is mounted with are locked, and a remount must name them again.
+        let locked = nix::sys::statvfs::statvfs(target).or_environment(failed)?.flags().bits();
+        let kept = MsFlags::from_bits_truncate(locked) & (MsFlags::MS_NOSUID | MsFlags::MS_NODEV | MsFlags::MS_NOEXEC);
+        remount_read_only(target, kept).or_environment(failed)?;
+    }
+    Ok(())
+}
+
+fn make_folder(path: &Path) -> Result<()> {
+    fs::create_dir_all(path).or_environment(|| format!("cannot make {} in the sandbox", path.display()))
+}

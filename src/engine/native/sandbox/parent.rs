@@ -1,0 +1,179 @@
+//! xbuild's side of a sandbox: starts the child, writes its id map, listens.
+
+use std::os::fd::AsRawFd;
+use std::os::unix::net::UnixStream;
+use std::os::unix::process::CommandExt;
+use std::process::{Child, Command, Stdio as ProcessStdio};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use serde::{Deserialize, Serialize};
+
+use super::frame::{self, Kind};
+use super::{CHILD_ARGUMENT, SOCKET, Spec, Stdio};
+use crate::domain::{Error, Result, ResultExt, Stream};
+
+/// How a command ended.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Exit {
+    /// Its exit code, unless a signal ended it.
+    pub code: Option<i32>,
+    /// The signal that ended it.
+    pub signal: Option<i32>,
+    /// Seconds from start to end.
+    pub wall: f64,
+    /// Seconds of processor time, of the command and all children that it waited for.
+    pub cpu: f64,
+    /// Bytes of the largest process among them.
+    pub peak_memory: u64,
+}
+
+impl Exit {
+    /// Whether the command says that it succeeded.
+    pub fn success(&self) -> bool {
+        self.code == Some(0)
+    }
+}
+
+impl std::fmt::Display for Exit {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match (self.code, self.signal) {
+            (Some(code), _) => write!(f, "exit code {code}"),
+            (None, Some(signal)) => match nix::sys::signal::Signal::try_from(signal) {
+                Ok(signal) => write!(f, "killed by {signal}"),
+                Err(_) => write!(f, "killed by signal {signal}"),
+            },
+            (None, None) => f.write_str("ended"),
+        }
+    }
+}
+
+/// Stops sandboxes from another thread, as Ctrl-C does.
+#[derive(Clone, Default)]
+pub struct Stop(Arc<Mutex<Stopping>>);
+
+#[derive(Default)]
+struct Stopping {
+    stopped: bool,
+    next: u64,
+    sockets: Vec<(u64, UnixStream)>,
+}
+
+impl Stop {
+    /// Ends every sandbox that runs, and every later one at its start.
+    pub fn stop(&self) {
+        let mut stopping = self.lock();
+        stopping.stopped = true;
+        for (_, socket) in stopping.sockets.drain(..) {
+            // A sandbox that has ended already has nothing to be told.
+            let _ = socket.shutdown(std::net::Shutdown::Both);
+        }
+    }
+
+    /// An error once [`Stop::stop`] was called.
+    ///
+    /// # Errors
+    /// [`Error::interrupted`].
+    pub fn check(&self) -> Result<()> {
+        if self.lock().stopped { Err(Error::interrupted()) } else { Ok(()) }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Stopping> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn watch(&self, socket: &UnixStream) -> Result<u64> {
+        let copy = socket.try_clone().or_environment(|| "cannot watch a sandbox".into())?;
+        let mut stopping = self.lock();
+        if stopping.stopped {
+            return Err(Error::interrupted());
+        }
+        stopping.next += 1;
+        let number = stopping.next;
+        stopping.sockets.push((number, copy));
+        Ok(number)
+    }
+
+    fn forget(&self, number: u64) {
+        self.lock().sockets.retain(|(other, _)| *other != number);
+    }
+}
+
+/// Runs the spec's commands and returns how each ended, in their order. Blocks; `output` gets every piece of output
+/// with the index of its command.
+///
+/// # Errors
+/// When the sandbox cannot be made, or was stopped. A command that fails is no error here.
+pub fn run(spec: &Spec, stop: &Stop, output: &mut dyn FnMut(usize, Stream, &[u8])) -> Result<Vec<Exit>> {
+    let (socket, theirs) = UnixStream::pair().or_environment(|| "cannot make a socket pair".into())?;
+    let watch = stop.watch(&socket)?;
+    let result = start(spec, theirs).and_then(|mut child| {
+        let result = listen(spec, &socket, &child, output);
+        drop(socket);
+        child.wait().or_environment(|| "cannot wait for a sandbox".into())?;
+        result
+    });
+    stop.forget(watch);
+    stop.check()?;
+    result
+}
+
+fn start(spec: &Spec, socket: UnixStream) -> Result<Child> {
+    let mut command = Command::new("/proc/self/exe");
+    command.arg(CHILD_ARGUMENT);
+    if spec.stdio == Stdio::Captured {
+        // Ctrl-C is for xbuild, which then stops its sandboxes.
+        command.stdin(ProcessStdio::null()).stdout(ProcessStdio::null()).stderr(ProcessStdio::null()).process_group(0);
+    }
+    let descriptor = socket.as_raw_fd();
+    // SAFETY: dup2 and fcntl are safe between fork and exec.
+    unsafe {
+        command.pre_exec(move || {
+            let result = if descriptor == SOCKET {
+                libc::fcntl(SOCKET, libc::F_SETFD, 0)
+            } else {
+                libc::dup2(descriptor, SOCKET)
+            };
+            if result < 0 { Err(std::io::Error::last_os_error()) } else { Ok(()) }
+        });
+    }
+    command.spawn().or_environment(|| "cannot start a sandbox".into())
+}
+
+fn listen(
+    spec: &Spec,
+    socket: &UnixStream,
+    child: &Child,
+    output: &mut dyn FnMut(usize, Stream, &[u8]),
+) -> Result<Vec<Exit>> {
+    let lost = || "lost the sandbox".to_owned();
+    let payload = serde_json::to_vec(spec).or_bug(|| "cannot write the spec of a sandbox".into())?;
+    frame::send(socket, Kind::Spec, 0, &payload).or_environment(lost)?;
+    let mut exits = vec![None; spec.commands.len()];
+    while let Some((kind, index, payload)) = frame::receive(socket).or_environment(lost)? {
+        match kind {
+            Kind::WantsMap => {
+                spec.identity.map(child.id())?;
+                frame::send(socket, Kind::Mapped, 0, &[]).or_environment(lost)?;
+            }
+            Kind::Stdout => output(index, Stream::Stdout, &payload),
+            Kind::Stderr => output(index, Stream::Stderr, &payload),
+            Kind::Exited => {
+                let exit = serde_json::from_slice(&payload).or_bug(|| "cannot read how a command ended".into())?;
+                *exits.get_mut(index).ok_or_else(|| Error::bug("a command that was never given ended"))? = Some(exit);
+            }
+            Kind::Failed => return Err(failure(&String::from_utf8_lossy(&payload))),
+            Kind::Spec | Kind::Mapped => return Err(Error::bug("the sandbox answers out of turn")),
+        }
+    }
+    exits
+        .into_iter()
+        .collect::<Option<Vec<Exit>>>()
+        .ok_or_else(|| Error::environment("the sandbox ended before its commands did").hint("was it killed for memory?"))
+}
+
+/// The child's report: the message, then hints, a line each.
+fn failure(text: &str) -> Error {
+    let mut lines = text.lines();
+    let error = Error::environment(lines.next().unwrap_or("the sandbox failed"));
+    lines.fold(error, |error, hint| error.hint(hint))
+}

@@ -1,0 +1,109 @@
+//! What a sandbox consists of, as data that crosses to the child process.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+
+use super::Identity;
+use crate::domain::Arch;
+
+/// Everything that the child needs to know.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Spec {
+    /// How ids inside relate to ids outside.
+    pub identity: Identity,
+    /// The root file system; without one, commands see the machine's own (for chores in the user namespace).
+    pub root: Option<Root>,
+    /// Mounted in this order, after the root.
+    pub mounts: Vec<Mount>,
+    /// Whether the machine's network is there.
+    pub network: Network,
+    /// Emulators to register for foreign programs, in this sandbox alone.
+    pub emulators: Vec<Emulator>,
+    /// How many processors the commands may use together.
+    pub processors: Option<usize>,
+    /// Commands in order of start.
+    pub commands: Vec<Command>,
+    /// How many of them run at once.
+    pub parallel: usize,
+    /// Where their streams go.
+    pub stdio: Stdio,
+}
+
+/// An overlay root file system.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Root {
+    /// Read-only layers, lowest first.
+    pub layers: Vec<PathBuf>,
+    /// Takes every change; may hold files already.
+    pub upper: PathBuf,
+    /// An empty folder on the file system of `upper`, with room for the overlay's own use and the mount point.
+    pub scratch: PathBuf,
+}
+
+/// One mount below the root. Targets are made when they are absent.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Mount {
+    /// A file or folder of the machine's.
+    Bind {
+        /// Absolute, outside.
+        source: PathBuf,
+        /// Absolute, inside.
+        target: PathBuf,
+        /// Writes are refused.
+        read_only: bool,
+    },
+    /// A folder of the machine's that looks writable, while changes go elsewhere.
+    Overlay {
+        /// Absolute, outside; never changed.
+        lower: PathBuf,
+        /// Takes the changes.
+        upper: PathBuf,
+        /// An empty folder on the file system of `upper`.
+        work: PathBuf,
+        /// Absolute, inside.
+        target: PathBuf,
+    },
+}
+
+/// Which network commands see.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Network {
+    /// A loopback interface and nothing else.
+    None,
+    /// The machine's.
+    Host,
+}
+
+/// A program that runs programs of another architecture.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Emulator {
+    /// Whose programs it runs.
+    pub arch: Arch,
+    /// The statically linked emulator, outside.
+    pub program: PathBuf,
+}
+
+/// One command.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Command {
+    /// Program and arguments; the program is looked up in the `PATH` of `env`.
+    pub argv: Vec<String>,
+    /// The whole environment.
+    pub env: BTreeMap<String, String>,
+    /// Absolute, inside; made when it is absent.
+    pub cwd: PathBuf,
+}
+
+/// Where a command's streams go.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Stdio {
+    /// Output comes back in pieces; there is no input and no terminal.
+    Captured,
+    /// The command has xbuild's own streams and terminal.
+    Inherited,
+}

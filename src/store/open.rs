@@ -1,0 +1,274 @@
+//! Opens the cache, and moves finished things into it in one step.
+
+use std::fs::{self, File};
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use super::{Record, Scratch};
+use crate::domain::{Digest, Error, Result, ResultExt};
+
+const TAG: &str = "Signature: 8a477f597d28d172789f06886806bc55\n# Everything here can be made again by xbuild.\n";
+
+/// A folder of the store; the number in its name goes up when the meaning of its contents changes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Bucket {
+    /// One JSON record per finished step.
+    Records,
+    /// The last key of each step of each project.
+    Steps,
+    /// Package lists by what was asked for.
+    Resolutions,
+    /// Unpacked layers.
+    RootFilesystems,
+    /// Files that steps made.
+    Outputs,
+    /// Upstream archives by digest.
+    Sources,
+    /// Distribution packages that are not unpacked yet, and the package manager's state.
+    Packages,
+    /// Go's build caches.
+    GoCache,
+    /// Digests of files of projects.
+    Files,
+    /// Which blob an image layer came to.
+    Layers,
+    /// Work in progress.
+    Temporary,
+    /// Locks of steps.
+    Locks,
+}
+
+impl Bucket {
+    /// Every bucket, in the order in which `cache ls` shows them.
+    pub const ALL: [Bucket; 12] = [
+        Bucket::Records,
+        Bucket::Steps,
+        Bucket::Resolutions,
+        Bucket::RootFilesystems,
+        Bucket::Outputs,
+        Bucket::Sources,
+        Bucket::Packages,
+        Bucket::GoCache,
+        Bucket::Files,
+        Bucket::Layers,
+        Bucket::Temporary,
+        Bucket::Locks,
+    ];
+
+    /// The folder's name.
+    pub fn folder(self) -> &'static str {
+        match self {
+            Bucket::Records => "records-v1",
+            Bucket::Steps => "steps-v1",
+            Bucket::Resolutions => "resolutions-v1",
+            Bucket::RootFilesystems => "rootfs-v1",
+            Bucket::Outputs => "outputs-v1",
+            Bucket::Sources => "sources-v1",
+            Bucket::Packages => "packages-v1",
+            Bucket::GoCache => "gocache-v1",
+            Bucket::Files => "files-v1",
+            Bucket::Layers => "layers-v1",
+            Bucket::Temporary => "tmp",
+            Bucket::Locks => "locks",
+        }
+    }
+}
+
+/// The cache, held open with a shared lock so that no `gc` runs meanwhile.
+#[derive(Debug)]
+pub struct Store {
+    root: PathBuf,
+    lock: File,
+}
+
+/// The right to make one step; given up when dropped.
+#[derive(Debug)]
+pub struct KeyLock {
+    _file: File,
+}
+
+impl Store {
+    /// Where the cache is: `$XBUILD_STORE`, else `$XDG_CACHE_HOME/xbuild`, else `~/.cache/xbuild`.
+    ///
+    /// # Errors
+    /// An environment error when there is no home folder either.
+    pub fn location() -> Result<PathBuf> {
+        let set = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
+        set("XBUILD_STORE")
+            .or_else(|| set("XDG_CACHE_HOME").map(|folder| folder.join("xbuild")))
+            .or_else(|| set("HOME").map(|folder| folder.join(".cache/xbuild")))
+            .ok_or_else(|| Error::environment("there is no place for the store").hint("set XBUILD_STORE to a folder"))
+            .and_then(|path| std::path::absolute(&path).or_environment(|| format!("cannot find {}", path.display())))
+    }
+
+    /// Opens the cache for use, making it when it is not there. Waits for a `gc` that runs.
+    ///
+    /// # Errors
+    /// An environment error when the folder cannot be written.
+    pub fn open(root: &Path) -> Result<Store> {
+        let unusable = || format!("cannot use the store {}", root.display());
+        let hint = |error: Error| error.hint("set XBUILD_STORE to a folder that you may write");
+        fs::create_dir_all(root).or_environment(unusable).map_err(hint)?;
+        for bucket in Bucket::ALL {
+            fs::create_dir_all(root.join(bucket.folder())).or_environment(unusable).map_err(hint)?;
+        }
+        let tag = root.join("CACHEDIR.TAG");
+        if !tag.exists() {
+            write_atomically(&tag, TAG.as_bytes()).map_err(hint)?;
+        }
+        let lock = File::create(root.join("lock")).or_environment(unusable).map_err(hint)?;
+        lock.lock_shared().or_environment(unusable)?;
+        // Canonical, because the sandbox reaches it from another root.
+        let root = root.canonicalize().or_environment(unusable)?;
+        Ok(Store { root, lock })
+    }
+
+    /// Changes the shared lock for an exclusive one; false when another process is at work.
+    ///
+    /// # Errors
+    /// An environment error when the file system has no locks.
+    pub fn lock_exclusively(&self) -> Result<bool> {
+        self.lock.unlock().or_environment(|| "cannot unlock the store".into())?;
+        match self.lock.try_lock() {
+            Ok(()) => Ok(true),
+            Err(std::fs::TryLockError::WouldBlock) => {
+                self.lock.lock_shared().or_environment(|| "cannot lock the store".into())?;
+                Ok(false)
+            }
+            Err(std::fs::TryLockError::Error(cause)) => Err(cause).or_environment(|| "cannot lock the store".into()),
+        }
+    }
+
+    /// The store's own folder.
+    pub fn root(&self) -> &Path {
+        &self.root
+    }
+
+    /// A bucket's folder.
+    pub fn bucket(&self, bucket: Bucket) -> PathBuf {
+        self.root.join(bucket.folder())
+    }
+
+    /// A place in a bucket for something with a key.
+    pub fn place(&self, bucket: Bucket, key: &Digest) -> PathBuf {
+        self.bucket(bucket).join(key.hex())
+    }
+
+    /// A new empty folder for work in progress, removed when dropped.
+    ///
+    /// # Errors
+    /// An environment error, for instance on a full disk.
+    pub fn scratch(&self) -> Result<Scratch> {
+        Scratch::new(&self.bucket(Bucket::Temporary))
+    }
+
+    /// Waits until no other process makes the step with this key.
+    ///
+    /// # Errors
+    /// An environment error when the lock cannot be made.
+    pub fn lock(&self, key: &Digest) -> Result<KeyLock> {
+        let path = self.place(Bucket::Locks, key);
+        let failed = || format!("cannot lock {}", path.display());
+        let file = File::create(&path).or_environment(failed)?;
+        file.lock().or_environment(failed)?;
+        Ok(KeyLock { _file: file })
+    }
+
+    /// Moves a finished folder or file to its place. What is there already is kept: it has the same key.
+    ///
+    /// # Errors
+    /// An environment error.
+    pub fn keep(&self, finished: &Path, place: &Path) -> Result<()> {
+        match fs::rename(finished, place) {
+            Ok(()) => Ok(()),
+            Err(_) if place.exists() => Ok(()),
+            Err(cause) => Err(cause).or_environment(|| format!("cannot move a finished step to {}", place.display())),
+        }
+    }
+
+    /// The record of a finished step. One that cannot be read counts as absent, since the step can be made again.
+    pub fn record(&self, key: &Digest) -> Option<Record> {
+        self.read_json(Bucket::Records, key)
+    }
+
+    /// Writes a step's record, after everything that it speaks of, and remembers it as the step's last.
+    ///
+    /// # Errors
+    /// An environment error.
+    pub fn save_record(&self, scope: &str, record: &Record) -> Result<()> {
+        self.save_json(Bucket::Records, &record.key, record)?;
+        self.save_json(Bucket::Steps, &last_of(scope, &record.step), &record.key)
+    }
+
+    /// The last record of a step of a project, whatever its key.
+    pub fn last_record(&self, scope: &str, step: &str) -> Option<Record> {
+        let key: Digest = self.read_json(Bucket::Steps, &last_of(scope, step))?;
+        self.record(&key)
+    }
+
+    /// A value kept as JSON, if it is there and can be read.
+    pub fn read_json<T: DeserializeOwned>(&self, bucket: Bucket, key: &Digest) -> Option<T> {
+        serde_json::from_slice(&fs::read(self.json(bucket, key)).ok()?).ok()
+    }
+
+    /// Keeps a value as JSON.
+    ///
+    /// # Errors
+    /// An environment error.
+    pub fn save_json<T: Serialize>(&self, bucket: Bucket, key: &Digest, value: &T) -> Result<()> {
+        let text = serde_json::to_vec_pretty(value).or_bug(|| "cannot write a record".into())?;
+        write_atomically(&self.json(bucket, key), &text)
+    }
+
+    fn json(&self, bucket: Bucket, key: &Digest) -> PathBuf {
+        self.bucket(bucket).join(format!("{}.json", key.hex()))
+    }
+}
+
+fn last_of(scope: &str, step: &str) -> Digest {
+    Digest::of_json(&(scope, step))
+}
+
+/// Writes a file so that it is there whole or not at all, whatever happens.
+///
+/// # Errors
+/// An environment error that names the file.
+pub fn write_atomically(path: &Path, bytes: &[u8]) -> Result<()> {
+    let failed = || format!("cannot write {}", path.display());
+    let folder = path.parent().ok_or_else(|| Error::bug(format!("{} has no folder", path.display())))?;
+    let mut file = tempfile::Builder::new().prefix(".").tempfile_in(folder).or_environment(failed)?;
+    file.write_all(bytes).or_environment(failed)?;
+    file.as_file().sync_all().or_environment(failed)?;
+    // Temporary files are private; what is kept has the usual mode.
+    let mode = std::os::unix::fs::PermissionsExt::from_mode(0o644);
+    file.as_file().set_permissions(mode).or_environment(failed)?;
+    file.persist(path).or_environment(failed)?;
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn two_may_use_a_store_and_neither_may_clean_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let first = Store::open(folder.path()).unwrap();
+        let second = Store::open(folder.path()).unwrap();
+        assert!(!first.lock_exclusively().unwrap());
+        drop(second);
+        assert!(first.lock_exclusively().unwrap());
+    }
+
+    #[test]
+    fn half_a_record_is_no_record() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::open(folder.path()).unwrap();
+        let key = Digest::of("key");
+        fs::write(store.json(Bucket::Records, &key), "{\"key\": \"sha").unwrap();
+        assert!(store.record(&key).is_none());
+    }
+}
