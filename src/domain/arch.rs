@@ -25,7 +25,7 @@ pub enum Arch {
 }
 
 /// Width of an ELF file's addresses.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum ElfClass {
     /// ELFCLASS32.
@@ -35,7 +35,7 @@ pub enum ElfClass {
 }
 
 /// Byte order of an ELF file.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Endianness {
     /// Least significant byte first.
