@@ -7,15 +7,15 @@ use crate::domain::{Error, Result};
 
 /// Folders that are links, from a path in a package to where it comes to lie. Debian's packages may still name
 /// the former; rewriting them is also what gives bookworm the merged `/usr` that its packages expect.
-pub(crate) const ALIASES: [(&str, &str); 8] = [
+///
+/// `/var/run` and `/var/lock` are none: base-files has them as folders, and its script makes links of them.
+pub(crate) const ALIASES: [(&str, &str); 6] = [
     ("bin", "usr/bin"),
     ("sbin", "usr/sbin"),
     ("lib", "usr/lib"),
     ("lib32", "usr/lib32"),
     ("lib64", "usr/lib64"),
     ("libx32", "usr/libx32"),
-    ("var/run", "run"),
-    ("var/lock", "run/lock"),
 ];
 
 /// The components of an archive's path: none for the root itself.
@@ -69,7 +69,7 @@ mod tests {
         for (path, expected) in [
             ("./bin/sh", "usr/bin/sh"),
             ("./lib64/ld.so", "usr/lib64/ld.so"),
-            ("./var/lock/x", "run/lock/x"),
+            ("./var/lock/x", "var/lock/x"),
             ("./bin", "bin"),
             ("./", ""),
             ("usr//bin/./sh", "usr/bin/sh"),

@@ -155,7 +155,7 @@ impl Apt {
     /// One of apt's programs, reading this configuration and nothing of the machine's.
     pub(crate) fn command(&self, program: &str) -> Command {
         let mut command = Command::new(program);
-        command.env("APT_CONFIG", self.directory.join("apt.conf")).env("LC_ALL", "C").env("DEBIAN_FRONTEND", "noninteractive");
+        command.env("APT_CONFIG", self.directory.join("etc/apt.conf")).env("LC_ALL", "C").env("DEBIAN_FRONTEND", "noninteractive");
         command.stdin(std::process::Stdio::null());
         command
     }

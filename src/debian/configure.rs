@@ -28,7 +28,11 @@ preinst() {{
 }}
 "#
     );
-    for package in unpacked.iter().filter(|package| package.control.files.contains_key("preinst")) {
+    let mut preinsts: Vec<&Unpacked> =
+        unpacked.iter().filter(|package| package.control.files.contains_key("preinst")).collect();
+    // Others ask for users, by way of debconf.
+    preinsts.sort_by_key(|package| package.package.name.as_str() != "base-passwd");
+    for package in preinsts {
         // All three are of Debian's own alphabet, which has nothing that a shell would read.
         let name = package.control.database_name(&package.package);
         script += &format!("preinst {} {} {name}\n", package.package.name, package.package.architecture);

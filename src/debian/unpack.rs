@@ -81,7 +81,6 @@ impl Unpacking {
         Ok(Unpacking { tree, below, ownership, limits })
     }
 
-
     /// A further handle on the root.
     pub(crate) fn tree(&self) -> Result<Tree> {
         self.tree.another()
