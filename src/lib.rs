@@ -6,6 +6,7 @@
 //! user wants  happen      happen      out
 //! ```
 
+pub mod debian;
 pub mod domain;
 pub mod engine;
 pub mod image;

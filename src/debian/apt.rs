@@ -1,0 +1,265 @@
+//! A private apt: the machine's program and connections, with sources, lists and status of its own.
+
+use std::fs::{self, OpenOptions, Permissions};
+use std::io::Write as _;
+use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use crate::domain::{Arch, Error, Result, ResultExt};
+
+use super::mirror::no_apt;
+use super::print_uris::parse_print_uris;
+use super::stanza::Stanza;
+use super::{Mirrors, Package, PackageName, Suite};
+
+/// Whether a resolution brings Debian's essential packages along.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Base {
+    /// The lowest layer: all essential packages, and what they depend on.
+    Essential,
+    /// On top of another layer: only what is named.
+    Below,
+}
+
+/// One suite in a state directory of its own. One process may use a directory at a time: apt locks it.
+#[derive(Debug)]
+pub struct Apt {
+    directory: PathBuf,
+    suite: Suite,
+}
+
+/// `Acquire` settings of the machine that do not concern how to reach a mirror.
+const NOT_CARRIED: [&str; 9] = [
+    "Acquire::Allow", "Acquire::Changelogs", "Acquire::CompressionTypes", "Acquire::ForceHash", "Acquire::GzipIndexes",
+    "Acquire::IndexTargets", "Acquire::Languages", "Acquire::PDiffs", "Acquire::cdrom",
+];
+
+impl Apt {
+    /// Makes or takes over a state directory, which must be an absolute path.
+    ///
+    /// # Errors
+    /// An environment error where the machine has no apt, or the directory cannot be written.
+    pub fn new(directory: &Path, mirrors: &Mirrors, suite: Suite, host: Arch) -> Result<Apt> {
+        let name = directory.to_str().filter(|name| name.starts_with('/') && !name.contains(['"', '\n', '\\']));
+        let Some(name) = name else {
+            return Err(Error::environment(format!("apt cannot use the folder {}", directory.display()))
+                .hint("it must be an absolute path without quotes, backslashes and line breaks"));
+        };
+        let apt = Apt { directory: directory.to_owned(), suite };
+        for folder in ["lists/partial", "cache/archives/partial", "etc"] {
+            let folder = directory.join(folder);
+            fs::create_dir_all(&folder).or_environment(|| format!("cannot make {}", folder.display()))?;
+        }
+        fs::set_permissions(directory, Permissions::from_mode(0o700))
+            .or_environment(|| format!("cannot make {} private", directory.display()))?;
+        apt.write("sources.sources", &mirrors.sources(&apt.suite, host.debian()))?;
+        apt.write("status", "")?;
+        let machine = Command::new("apt-config").env("LC_ALL", "C").arg("dump").output().map_err(no_apt)?;
+        apt.write("apt.conf", &configuration(name, host, &String::from_utf8_lossy(&machine.stdout)))?;
+        Ok(apt)
+    }
+
+    /// The suite.
+    pub fn suite(&self) -> &Suite {
+        &self.suite
+    }
+
+    /// Downloads the indexes and checks their signatures.
+    ///
+    /// # Errors
+    /// An environment error, in apt's own words, where a mirror does not answer, or a signature is missing, wrong or expired.
+    pub fn update(&self) -> Result<()> {
+        let context = || format!("cannot load the package indexes of {}", self.suite);
+        let output =
+            self.command("apt-get").args(["update", "-qq", "-o", "APT::Update::Error-Mode=any"]).output().map_err(no_apt)?;
+        let complaints = complaints(&output.stderr);
+        // Old versions of apt go on with a warning when a mirror fails.
+        let failed = complaints.contains("Failed to fetch") || complaints.contains("GPG error");
+        if !output.status.success() || failed {
+            return Err(Error::environment(context()).because(complaints).hint(
+                "XBUILD_DEBIAN_MIRROR names another mirror; old releases are at http://archive.debian.org/debian",
+            ));
+        }
+        Ok(())
+    }
+
+    /// What it takes to have packages, on top of those in `installed`: the text of a dpkg status file, as by
+    /// [`Apt::status_of`] or [`read_status`](super::read_status). In apt's order of installation, without recommends.
+    ///
+    /// # Errors
+    /// A usage error for a name that the suite does not have; an environment error for packages that do not go together,
+    /// and where a package in `installed` would have to be replaced.
+    pub fn resolve(&self, install: &[PackageName], base: Base, installed: &str) -> Result<Vec<Package>> {
+        self.write("status", installed)?;
+        let mut command = self.command("apt-get");
+        command.args(["install", "--print-uris", "-qq", "-y", "--no-install-recommends"]);
+        command.args(["-o", "Acquire::ForceHash=SHA256"]);
+        if base == Base::Essential {
+            // Else bookworm's `usrmerge | usr-is-merged` brings all of Perl, to do what unpacking has done.
+            command.args(["?essential", "?exact-name(usr-is-merged)"]);
+        }
+        let output = command.args(install.iter().map(PackageName::as_str)).output().map_err(no_apt)?;
+        if !output.status.success() {
+            let complaints = complaints(&output.stderr);
+            let message = format!("cannot resolve the packages in {}", self.suite);
+            let named = ["Unable to locate package", "no installation candidate"].iter().any(|t| complaints.contains(t));
+            return Err(match named {
+                true => Error::usage(message).because(complaints),
+                false => Error::environment(message).because(complaints),
+            });
+        }
+        let packages = parse_print_uris(&String::from_utf8_lossy(&output.stdout))?;
+        let below = Stanza::parse_all(installed)?;
+        let replaced = |package: &&Package| below.iter().any(|s| s.get("Package") == Some(package.name.as_str()));
+        match packages.iter().find(replaced) {
+            None => Ok(packages),
+            Some(package) => Err(Error::environment(format!(
+                "{package} would replace the same package in a lower layer, which is older than the mirror"
+            ))
+            .hint("build the lower layers again")),
+        }
+    }
+
+    /// The text of a dpkg status file that has packages installed: to resolve more on top before anything is unpacked.
+    ///
+    /// # Errors
+    /// An environment error where the index does not have them (any more).
+    pub fn status_of(&self, packages: &[Package]) -> Result<String> {
+        if packages.is_empty() {
+            return Ok(String::new());
+        }
+        let names = packages.iter().map(|package| format!("{}={}", package.name, package.version));
+        let output = self.command("apt-cache").args(["show", "-q"]).args(names).output().map_err(no_apt)?;
+        if !output.status.success() {
+            return Err(Error::environment(format!("packages have left the index of {}", self.suite))
+                .because(complaints(&output.stderr)));
+        }
+        let mut text = String::new();
+        let stanzas = Stanza::parse_all(&String::from_utf8_lossy(&output.stdout))?;
+        for package in packages {
+            let same = |stanza: &&Stanza| {
+                stanza.get("Package") == Some(package.name.as_str()) && stanza.get("SHA256") == Some(&package.digest.hex())
+            };
+            let mut stanza = stanzas
+                .iter()
+                .find(same)
+                .cloned()
+                .ok_or_else(|| Error::environment(format!("{package} has left the index of {}", self.suite)))?;
+            stanza.set("Status", "install ok installed");
+            text += &stanza.text();
+        }
+        Ok(text)
+    }
+
+    /// One of apt's programs, reading this configuration and nothing of the machine's.
+    pub(crate) fn command(&self, program: &str) -> Command {
+        let mut command = Command::new(program);
+        command.env("APT_CONFIG", self.directory.join("etc/apt.conf")).env("LC_ALL", "C").env("DEBIAN_FRONTEND", "noninteractive");
+        command.stdin(std::process::Stdio::null());
+        command
+    }
+
+    /// Writes a file that others cannot read: a proxy's password may be in it.
+    fn write(&self, name: &str, text: &str) -> Result<()> {
+        let path = self.directory.join("etc").join(name);
+        OpenOptions::new()
+            .write(true)
+            .create(true)
+            .truncate(true)
+            .mode(0o600)
+            .open(&path)
+            .and_then(|mut file| file.write_all(text.as_bytes()))
+            .or_environment(|| format!("cannot write {}", path.display()))
+    }
+}
+
+/// The text of the private `apt.conf`; `machine` is what `apt-config dump` prints.
+fn configuration(directory: &str, host: Arch, machine: &str) -> String {
+    let value = |key: &str| {
+        let line = machine.lines().find_map(|line| line.strip_prefix(key)?.strip_prefix(" \"")?.strip_suffix("\";"));
+        line.unwrap_or_default().to_owned()
+    };
+    let rooted = |key: &str| match value(key) {
+        path if path.starts_with('/') => path,
+        path => format!("/{}/{path}", value("Dir::Etc")),
+    };
+    let (netrc, netrc_parts) = (rooted("Dir::Etc::netrc"), rooted("Dir::Etc::netrcparts"));
+    let mut text: String = machine
+        .lines()
+        .filter(|line| line.starts_with("Acquire::") && !NOT_CARRIED.iter().any(|prefix| line.starts_with(prefix)))
+        .flat_map(|line| [line, "\n"])
+        .collect();
+    // Uncompressed indexes and no sandbox user: half a second less, and a private directory that apt can read.
+    text += &format!(
+        r#"Dir "{directory}/";
+Dir::State "{directory}/";
+Dir::State::lists "{directory}/lists/";
+Dir::State::status "{directory}/etc/status";
+Dir::State::extended_states "{directory}/extended_states";
+Dir::Cache "{directory}/cache/";
+Dir::Cache::archives "{directory}/cache/archives/";
+Dir::Log "{directory}/";
+Dir::Etc "{directory}/etc/";
+Dir::Etc::main "/dev/null";
+Dir::Etc::parts "/dev/null";
+Dir::Etc::preferences "/dev/null";
+Dir::Etc::preferencesparts "/dev/null";
+Dir::Etc::sourcelist "{directory}/etc/sources.sources";
+Dir::Etc::sourceparts "/dev/null";
+Dir::Etc::trusted "/dev/null";
+Dir::Etc::trustedparts "/dev/null";
+Dir::Etc::netrc "{netrc}";
+Dir::Etc::netrcparts "{netrc_parts}";
+APT::Architecture "{arch}";
+APT::Architectures:: "{arch}";
+APT::Install-Recommends "false";
+APT::Sandbox::User "root";
+Acquire::Languages "none";
+Acquire::GzipIndexes "false";
+Acquire::PDiffs "false";
+Acquire::AllowInsecureRepositories "false";
+Acquire::AllowWeakRepositories "false";
+Acquire::AllowDowngradeToInsecureRepositories "false";
+"#,
+        arch = host.debian()
+    );
+    if value("Acquire::Retries").is_empty() {
+        text += "Acquire::Retries \"3\";\n";
+    }
+    text
+}
+
+/// apt's errors and warnings, joined on one line.
+pub(crate) fn complaints(stderr: &[u8]) -> String {
+    let text = String::from_utf8_lossy(stderr);
+    let marked: Vec<&str> = text.lines().filter(|line| line.starts_with("E: ") || line.starts_with("W: ")).collect();
+    match marked.is_empty() {
+        true => text.trim().replace('\n', "; "),
+        false => marked.join("; "),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn connections_are_carried_over_and_hooks_are_not() {
+        let machine = "Dir::Etc \"etc/apt\";\nDir::Etc::netrc \"auth.conf\";\nDir::Etc::netrcparts \"auth.conf.d\";\n\
+            Acquire::http::Proxy \"http://u:p@proxy:3128\";\nAcquire::AllowInsecureRepositories \"1\";\n\
+            Acquire::Languages:: \"de\";\nAPT::Update::Post-Invoke:: \"rm -f /var/cache/apt/*.bin\";\n\
+            DPkg::Post-Invoke:: \"x\";\n";
+        let text = configuration("/state", Arch::Amd64, machine);
+        assert!(text.starts_with("Acquire::http::Proxy \"http://u:p@proxy:3128\";\nDir \"/state/\";\n"), "{text}");
+        assert!(text.contains("Dir::Etc::netrc \"/etc/apt/auth.conf\";\n"), "{text}");
+        assert!(!text.contains("Invoke") && !text.contains("\"1\"") && !text.contains("\"de\""), "{text}");
+    }
+
+    #[test]
+    fn complaints_are_apt_s_own_words() {
+        let stderr = b"Reading...\nW: GPG error: x\nE: The repository 'y' is not signed.\nN: Updating\n";
+        assert_eq!(complaints(stderr), "W: GPG error: x; E: The repository 'y' is not signed.");
+        assert_eq!(complaints(b"oh\nno\n"), "oh; no");
+    }
+}
