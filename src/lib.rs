@@ -6,6 +6,7 @@
 //! user wants  happen      happen      out
 //! ```
 
+pub mod config;
 pub mod debian;
 pub mod domain;
 pub mod engine;

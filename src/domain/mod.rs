@@ -4,10 +4,12 @@ mod arch;
 mod digest;
 mod error;
 mod event;
+mod glibc_version;
 mod name;
 
 pub use arch::{Arch, ElfClass, ElfIdentity, Endianness};
 pub use digest::{Digest, DigestReader, DigestWriter, ParseDigestError};
 pub use error::{Error, ErrorKind, Result, ResultExt};
 pub use event::{Event, Events, Outcome, Stream};
+pub use glibc_version::{GlibcVersion, ParseGlibcVersionError};
 pub use name::{Name, ParseNameError};

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use super::facts::{Facts, Linkage};
 use super::glibc_need::GlibcNeed;
-use super::glibc_version::GlibcVersion;
+use crate::domain::GlibcVersion;
 use super::mismatch::Mismatch;
 use crate::domain::Arch;
 

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::dynamic::Dynamic;
 use super::elf_file::ElfFile;
-use super::glibc_version::GlibcVersion;
+use crate::domain::GlibcVersion;
 use super::read_error::ReadError;
 use super::strings;
 

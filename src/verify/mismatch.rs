@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use super::glibc_need::GlibcNeed;
-use super::glibc_version::GlibcVersion;
+use crate::domain::GlibcVersion;
 use crate::domain::Arch;
 
 /// How many things a message lists.

@@ -1,0 +1,405 @@
+//! A project as resolved: every name found, every default filled in.
+
+use std::collections::BTreeMap;
+use std::path::{Component as PathComponent, Path, PathBuf};
+
+use serde::Serialize;
+
+use super::project_file::{BinaryFile, GoFile, ImageFile};
+use super::yaml::{self, nearest};
+use super::{Catalogue, ProjectFile, Recipe, SourceArchive, Toolchain, Variables};
+use crate::domain::{Arch, Error, GlibcVersion, Name, Result, ResultExt};
+
+/// What the command line says about a project.
+#[derive(Debug, Clone, Default)]
+pub struct ProjectOptions {
+    /// The project's folder.
+    pub folder: PathBuf,
+    /// Its file, when it is not `xbuild.yaml` in the folder.
+    pub file: Option<PathBuf>,
+    /// Values of variables, which win over the file's.
+    pub set: BTreeMap<String, String>,
+}
+
+/// A project that is ready to be planned.
+#[derive(Debug, Clone)]
+pub struct Project {
+    /// Its name.
+    pub name: Name,
+    /// Its folder, canonical.
+    pub folder: PathBuf,
+    /// The toolchain's name.
+    pub toolchain_name: Name,
+    /// The toolchain.
+    pub toolchain: Toolchain,
+    /// Where recipes come from.
+    pub catalogue: Catalogue,
+    /// Architectures to build for, in the table's order.
+    pub arches: Vec<Arch>,
+    /// Names for templates, without those of git.
+    pub variables: Variables,
+    /// Runs before the programs of the project's own tree.
+    pub prepare: Option<String>,
+    /// Programs.
+    pub binaries: BTreeMap<Name, Binary>,
+    /// Images.
+    pub images: BTreeMap<Name, Image>,
+}
+
+/// One program, or several from one command.
+#[derive(Debug, Clone)]
+pub struct Binary {
+    /// How it is made.
+    pub origin: Origin,
+    /// An upstream archive instead of the project's tree.
+    pub source: Option<SourceArchive>,
+    /// Libraries to link with.
+    pub libraries: Vec<LibraryChoice>,
+    /// Components of the toolchain.
+    pub components: Vec<Name>,
+    /// What linkage is demanded.
+    pub statically_linked: Option<bool>,
+    /// The highest C library version that is allowed.
+    pub glibc: Option<GlibcVersion>,
+    /// Further environment variables; templates.
+    pub env: BTreeMap<String, String>,
+    /// Whether the command may use the network.
+    pub network: bool,
+    /// Architectures, in the table's order.
+    pub arches: Vec<Arch>,
+    /// A shell command that tries the program.
+    pub test: Option<String>,
+}
+
+/// How a program is made.
+#[derive(Debug, Clone)]
+pub enum Origin {
+    /// By `go build`.
+    Go(GoBuild),
+    /// By a shell command; files of the tree by their names in `dist/<arch>/`.
+    Command {
+        /// A template.
+        command: String,
+        /// Paths in the tree.
+        outputs: BTreeMap<Name, String>,
+    },
+}
+
+/// One call of `go build`.
+#[derive(Debug, Clone)]
+pub struct GoBuild {
+    /// As in `./cmd/router`.
+    pub package: String,
+    /// Where `go` runs, below the project.
+    pub dir: String,
+    /// Build tags.
+    pub tags: Vec<String>,
+    /// Linker flags; templates.
+    pub ldflags: Vec<String>,
+    /// Linked with no shared libraries.
+    pub statically_linked: bool,
+    /// Whether C code is built.
+    pub cgo: bool,
+}
+
+/// A library in one version.
+#[derive(Debug, Clone, Serialize)]
+pub struct LibraryChoice {
+    /// The recipe's name.
+    pub name: Name,
+    /// Its version.
+    pub version: Name,
+    /// The archive of that version.
+    pub source: SourceArchive,
+    /// How to build it.
+    pub recipe: Recipe,
+}
+
+/// One image.
+#[derive(Debug, Clone)]
+pub struct Image {
+    /// Its name without a tag; a template.
+    pub name: String,
+    /// Its tags; templates.
+    pub tags: Vec<String>,
+    /// The Dockerfile, absolute.
+    pub dockerfile: PathBuf,
+    /// Names in the context of programs.
+    pub programs: BTreeMap<String, Name>,
+    /// Names in the context of the project's files, absolute.
+    pub files: BTreeMap<String, PathBuf>,
+    /// Values of ARG; templates.
+    pub args: BTreeMap<String, String>,
+    /// Labels; templates.
+    pub labels: BTreeMap<String, String>,
+    /// Architectures, in the table's order.
+    pub arches: Vec<Arch>,
+}
+
+impl Project {
+    /// Reads and resolves a project.
+    ///
+    /// # Errors
+    /// A usage error that names the file and what is wrong with it.
+    pub fn load(options: &ProjectOptions) -> Result<Project> {
+        let given = &options.folder;
+        let folder = given.canonicalize().or_usage(|| format!("there is no folder {}", given.display()))?;
+        let path = options.file.clone().unwrap_or_else(|| folder.join("xbuild.yaml"));
+        if !path.exists() {
+            return Err(Error::usage(format!("there is no project file {}", path.display()))
+                .hint("name the project's folder with -C DIR, or its file with -f FILE"));
+        }
+        let name = path.display().to_string();
+        let file = ProjectFile::parse(&name, &yaml::read(&path)?)?;
+        resolve(file, folder, &options.set).context(|| name)
+    }
+
+    /// A project that has nothing to build: for preparing a toolchain where there is no project file.
+    ///
+    /// # Errors
+    /// A usage error when there is no such toolchain.
+    pub fn of_toolchain(folder: &Path, toolchain: &Name) -> Result<Project> {
+        let text = format!("{{version: 1, name: {toolchain}, toolchain: {toolchain}}}");
+        resolve(ProjectFile::parse("toolchain", &text)?, folder.to_owned(), &BTreeMap::new())
+    }
+
+    /// A library by `name` or `name@version`.
+    ///
+    /// # Errors
+    /// A usage error that lists what there is.
+    pub fn library(&self, text: &str) -> Result<LibraryChoice> {
+        library(&self.catalogue, text)
+    }
+
+    /// A component of the toolchain by name.
+    ///
+    /// # Errors
+    /// A usage error that lists what there is.
+    pub fn check_component(&self, name: &Name) -> Result<()> {
+        check_component(&self.toolchain, name)
+    }
+}
+
+fn resolve(file: ProjectFile, folder: PathBuf, set: &BTreeMap<String, String>) -> Result<Project> {
+    let catalogue = Catalogue::of_project(&folder);
+    let toolchain = catalogue.toolchain(&file.toolchain)?;
+    let arches = if file.arches.is_empty() { toolchain.arches.clone() } else { file.arches.clone() };
+    let arches = choose(&arches, &toolchain.arches, || format!("toolchain {}", file.toolchain))?;
+    let mut variables = Variables::default();
+    for (name, value) in &file.vars {
+        variables.set(name.as_str(), value);
+    }
+    for (name, value) in set {
+        variables.set(name, value);
+    }
+    let mut binaries = BTreeMap::new();
+    for (name, binary) in file.binaries {
+        let resolved = resolve_binary(&name, binary, &file.go, &catalogue, &toolchain, &arches);
+        binaries.insert(name.clone(), resolved.context(|| format!("binary '{name}'"))?);
+    }
+    let mut outputs: BTreeMap<&Name, &Name> = BTreeMap::new();
+    for (name, binary) in &binaries {
+        for output in binary.output_names(name) {
+            if let Some(other) = outputs.insert(output, name) {
+                return Err(Error::usage(format!("binaries '{other}' and '{name}' both make '{output}'")));
+            }
+        }
+    }
+    let mut images = BTreeMap::new();
+    for (name, image) in file.images {
+        let resolved = resolve_image(&name, image, &file.name, &folder, &outputs, &arches);
+        images.insert(name.clone(), resolved.context(|| format!("image '{name}'"))?);
+    }
+    Ok(Project {
+        name: file.name,
+        folder,
+        toolchain_name: file.toolchain,
+        toolchain,
+        catalogue,
+        arches,
+        variables,
+        prepare: file.prepare,
+        binaries,
+        images,
+    })
+}
+
+impl Binary {
+    /// Names of the files that it makes in `dist/<arch>/`; `own` is its key in the project.
+    pub fn output_names<'a>(&'a self, own: &'a Name) -> Vec<&'a Name> {
+        match &self.origin {
+            Origin::Go(_) => vec![own],
+            Origin::Command { outputs, .. } => outputs.keys().collect(),
+        }
+    }
+}
+
+fn resolve_binary(
+    name: &Name,
+    file: BinaryFile,
+    defaults: &GoFile,
+    catalogue: &Catalogue,
+    toolchain: &Toolchain,
+    project_arches: &[Arch],
+) -> Result<Binary> {
+    let mut env = file.env;
+    let mut components = file.components;
+    let (origin, linkage) = match (file.go, file.command) {
+        (Some(go), None) => {
+            if !file.outputs.is_empty() {
+                return Err(Error::usage(format!("'outputs' goes with 'command'; a Go program is '{name}'")));
+            }
+            let component: Name = "go".parse().expect("a legal name");
+            if !components.contains(&component) {
+                components.push(component);
+            }
+            for (variable, value) in defaults.env.iter().chain(&go.env) {
+                env.insert(variable.clone(), value.clone());
+            }
+            let build = resolve_go(go, defaults)?;
+            let linkage = build.statically_linked.then_some(true);
+            (Origin::Go(build), linkage)
+        }
+        (None, Some(command)) => {
+            let mut outputs = file.outputs;
+            if outputs.is_empty() {
+                outputs.insert(name.clone(), name.to_string());
+            }
+            for path in outputs.values() {
+                relative(path)?;
+            }
+            (Origin::Command { command, outputs }, None)
+        }
+        (Some(_), Some(_)) => return Err(Error::usage("it has both 'go' and 'command'")),
+        (None, None) => {
+            return Err(Error::usage("it has neither 'go' nor 'command'")
+                .hint("`go: { package: ./cmd/x }` builds a Go program, `command: make x` anything else"));
+        }
+    };
+    for component in &components {
+        check_component(toolchain, component)?;
+    }
+    Ok(Binary {
+        origin,
+        source: file.source,
+        libraries: file.libs.iter().map(|text| library(catalogue, text)).collect::<Result<_>>()?,
+        components,
+        statically_linked: file.statically_linked.or(linkage),
+        glibc: file.glibc,
+        env,
+        network: file.network,
+        arches: choose(&file.arches, project_arches, || "project".into())?,
+        test: file.test,
+    })
+}
+
+fn resolve_go(go: GoFile, defaults: &GoFile) -> Result<GoBuild> {
+    let dir = go.dir.or_else(|| defaults.dir.clone()).unwrap_or_else(|| ".".into());
+    relative(&dir)?;
+    let package = go.package.or_else(|| defaults.package.clone()).unwrap_or_else(|| ".".into());
+    if package.starts_with('-') {
+        return Err(Error::usage(format!("'{package}' is not a package")));
+    }
+    Ok(GoBuild {
+        package,
+        dir,
+        tags: go.tags.or_else(|| defaults.tags.clone()).unwrap_or_default(),
+        ldflags: go.ldflags.or_else(|| defaults.ldflags.clone()).unwrap_or_default(),
+        statically_linked: go.statically_linked.or(defaults.statically_linked).unwrap_or(false),
+        cgo: go.cgo.or(defaults.cgo).unwrap_or(true),
+    })
+}
+
+fn resolve_image(
+    key: &Name,
+    file: ImageFile,
+    project: &Name,
+    folder: &Path,
+    outputs: &BTreeMap<&Name, &Name>,
+    project_arches: &[Arch],
+) -> Result<Image> {
+    let mut programs = BTreeMap::new();
+    let mut files = BTreeMap::new();
+    for (inside, source) in file.files {
+        relative(&inside)?;
+        if let Some(program) = source.strip_prefix("binaries/") {
+            let Some(program) = outputs.keys().find(|name| name.as_str() == program) else {
+                let error = Error::usage(format!("files: there is no binary '{program}'"));
+                return Err(match nearest(program, outputs.keys().map(|name| name.as_str())) {
+                    Some(near) => error.hint(format!("did you mean 'binaries/{near}'?")),
+                    None => error,
+                });
+            };
+            programs.insert(inside, (*program).clone());
+        } else {
+            relative(&source)?;
+            files.insert(inside, folder.join(&source));
+        }
+    }
+    relative(&file.dockerfile)?;
+    Ok(Image {
+        name: file.name.unwrap_or_else(|| format!("{project}/{key}").to_lowercase()),
+        tags: if file.tags.is_empty() { vec!["latest".into()] } else { file.tags },
+        dockerfile: folder.join(&file.dockerfile),
+        programs,
+        files,
+        args: file.args,
+        labels: file.labels,
+        arches: choose(&file.arches, project_arches, || "project".into())?,
+    })
+}
+
+fn library(catalogue: &Catalogue, text: &str) -> Result<LibraryChoice> {
+    let (name, version) = match text.split_once('@') {
+        Some((name, version)) => (name, Some(version)),
+        None => (text, None),
+    };
+    let name: Name = name.parse().or_usage(|| "libs".into())?;
+    let recipe = catalogue.recipe(&name)?;
+    let (version, source) = recipe.version(version).context(|| format!("library '{name}'"))?;
+    let (version, source) = (version.clone(), source.clone());
+    Ok(LibraryChoice { name, version, source, recipe })
+}
+
+fn check_component(toolchain: &Toolchain, name: &Name) -> Result<()> {
+    if toolchain.components.contains_key(name) {
+        return Ok(());
+    }
+    let known: Vec<&str> = toolchain.components.keys().map(Name::as_str).collect();
+    Err(Error::usage(format!("the toolchain has no component '{name}'")).hint(format!("it has {}", known.join(", "))))
+}
+
+/// Those wanted, or all that are allowed, in the table's order; what is not allowed is an error.
+fn choose(wanted: &[Arch], allowed: &[Arch], owner: impl Fn() -> String) -> Result<Vec<Arch>> {
+    if let Some(arch) = wanted.iter().find(|arch| !allowed.contains(arch)) {
+        let names: Vec<&str> = allowed.iter().map(|arch| arch.name()).collect();
+        return Err(Error::usage(format!("the {} has no architecture {arch}", owner()))
+            .hint(format!("it has {}", names.join(", "))));
+    }
+    let chosen = |arch: &Arch| if wanted.is_empty() { allowed.contains(arch) } else { wanted.contains(arch) };
+    Ok(Arch::ALL.into_iter().filter(chosen).collect())
+}
+
+/// A path that stays below the folder that it is joined to.
+fn relative(text: &str) -> Result<()> {
+    let legal = |part: PathComponent<'_>| matches!(part, PathComponent::Normal(_) | PathComponent::CurDir);
+    if !text.is_empty() && Path::new(text).components().all(legal) {
+        Ok(())
+    } else {
+        Err(Error::usage(format!("'{text}' is not a path below the project")))
+    }
+}
+
+impl Project {
+    /// Narrows the project to some architectures.
+    ///
+    /// # Errors
+    /// A usage error for one that the project does not have.
+    pub fn for_arches(mut self, wanted: &[Arch]) -> Result<Project> {
+        self.arches = choose(wanted, &self.arches, || format!("project '{}'", self.name))?;
+        let keep = |arches: &mut Vec<Arch>| arches.retain(|arch| self.arches.contains(arch));
+        self.binaries.values_mut().for_each(|binary| keep(&mut binary.arches));
+        self.images.values_mut().for_each(|image| keep(&mut image.arches));
+        Ok(self)
+    }
+}

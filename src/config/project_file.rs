@@ -1,0 +1,140 @@
+//! `xbuild.yaml` as typed.
+
+use std::collections::BTreeMap;
+
+use serde::Deserialize;
+
+use super::{SourceArchive, map, yaml};
+use crate::domain::{Arch, Error, GlibcVersion, Name, Result};
+
+/// The whole file. Values with `{{ }}` are templates.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ProjectFile {
+    /// Version of this format: 1.
+    pub version: u8,
+    /// The project's name.
+    pub name: Name,
+    /// Name of a toolchain.
+    #[serde(default = "default_toolchain")]
+    pub toolchain: Name,
+    /// Architectures to build for; all of the toolchain's when absent.
+    #[serde(default)]
+    pub arches: Vec<Arch>,
+    /// Names for templates.
+    #[serde(default, deserialize_with = "map::unique")]
+    pub vars: BTreeMap<Name, String>,
+    /// A shell command that runs in the source tree, once before the programs of an architecture.
+    pub prepare: Option<String>,
+    /// What Go programs have that do not say otherwise.
+    #[serde(default)]
+    pub go: GoFile,
+    /// Programs to build.
+    #[serde(default, deserialize_with = "map::unique")]
+    pub binaries: BTreeMap<Name, BinaryFile>,
+    /// Images to package.
+    #[serde(default, deserialize_with = "map::unique")]
+    pub images: BTreeMap<Name, ImageFile>,
+}
+
+fn default_toolchain() -> Name {
+    "debian-trixie".parse().expect("a legal name")
+}
+
+/// One program, or several from one command.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct BinaryFile {
+    /// Built by `go build`.
+    pub go: Option<GoFile>,
+    /// Built by a shell command.
+    pub command: Option<String>,
+    /// Which file of the tree becomes which of `dist/<arch>/`.
+    #[serde(default, deserialize_with = "map::unique")]
+    pub outputs: BTreeMap<Name, String>,
+    /// An upstream archive to build instead of the project's tree.
+    pub source: Option<SourceArchive>,
+    /// Libraries to link with: `libpcap` or `libpcap@1.10.3`.
+    #[serde(default)]
+    pub libs: Vec<String>,
+    /// Components of the toolchain to have, beside Go's for Go programs.
+    #[serde(default)]
+    pub components: Vec<Name>,
+    /// Whether the program must be statically linked.
+    #[serde(rename = "static")]
+    pub statically_linked: Option<bool>,
+    /// The highest version of the C library that the program may ask for.
+    pub glibc: Option<GlibcVersion>,
+    /// Further environment variables.
+    #[serde(default, deserialize_with = "map::unique")]
+    pub env: BTreeMap<String, String>,
+    /// Whether the command may use the network.
+    #[serde(default)]
+    pub network: bool,
+    /// Not all of the project's architectures.
+    #[serde(default)]
+    pub arches: Vec<Arch>,
+    /// A shell command that tries the program.
+    pub test: Option<String>,
+}
+
+/// How `go build` is called.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct GoFile {
+    /// As in `./cmd/router`.
+    pub package: Option<String>,
+    /// Where `go` runs, below the project.
+    pub dir: Option<String>,
+    /// Build tags.
+    pub tags: Option<Vec<String>>,
+    /// Linker flags.
+    pub ldflags: Option<Vec<String>>,
+    /// No shared libraries.
+    #[serde(rename = "static")]
+    pub statically_linked: Option<bool>,
+    /// Whether C code is built; yes when absent.
+    pub cgo: Option<bool>,
+    /// Further environment variables.
+    #[serde(default, deserialize_with = "map::unique")]
+    pub env: BTreeMap<String, String>,
+}
+
+/// One image.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ImageFile {
+    /// Its name without a tag; `<project>/<image>` when absent.
+    pub name: Option<String>,
+    /// Its tags; `latest` when absent.
+    #[serde(default)]
+    pub tags: Vec<String>,
+    /// The Dockerfile; its folder is the context.
+    pub dockerfile: String,
+    /// Names in the context of programs (`binaries/<name>`) and of the project's files (`./path`).
+    #[serde(default, deserialize_with = "map::unique")]
+    pub files: BTreeMap<String, String>,
+    /// Values of ARG.
+    #[serde(default, deserialize_with = "map::unique")]
+    pub args: BTreeMap<String, String>,
+    /// Labels.
+    #[serde(default, deserialize_with = "map::unique")]
+    pub labels: BTreeMap<String, String>,
+    /// Not all of the project's architectures.
+    #[serde(default)]
+    pub arches: Vec<Arch>,
+}
+
+impl ProjectFile {
+    /// Parses a project; `file` is named in errors.
+    ///
+    /// # Errors
+    /// A usage error with file, line and column.
+    pub fn parse(file: &str, text: &str) -> Result<ProjectFile> {
+        let project: ProjectFile = yaml::parse(file, text)?;
+        if project.version != 1 {
+            return Err(Error::usage(format!("{file}: version {} is not known, only 1", project.version)));
+        }
+        Ok(project)
+    }
+}
