@@ -115,3 +115,38 @@ fn names_move_and_two_writers_lose_nothing() {
     assert!(base.to_string().contains("not there for linux/s390x"), "{base}");
     assert_eq!(case.layout().prune().unwrap(), Pruned::Busy);
 }
+
+#[test]
+fn blobs_are_taken_from_another_folder() {
+    let (from, to) = (Case::new().file("a", "a", 0o644), Case::new());
+    let layer = from.build("FROM scratch\nCOPY a /\n").unwrap().layers.remove(0).descriptor;
+    let (source, layout) = (from.layout().blob_path(&layer.digest), to.layout());
+    // What a crash leaves under the name is replaced.
+    fs::write(layout.blob_path(&layer.digest), "half").unwrap();
+    assert!(!layout.has_blob(&layer.digest, layer.size).unwrap());
+    layout.take_blob(&source, &layer.digest, layer.size).unwrap();
+    assert!(layout.has_blob(&layer.digest, layer.size).unwrap());
+    let error = layout.take_blob(Path::new("/nowhere"), &Digest::of("x"), 1).unwrap_err();
+    assert!(error.to_string().contains("/nowhere is not there"), "{error}");
+}
+
+#[test]
+fn every_input_changes_the_key() {
+    let entry = |mode, uid| Entry { mode, uid, gid: 0, content: Content::Directory };
+    let link = |target: &str| Entry { content: Content::Symlink(target.into()), ..entry(0o777, 0) };
+    let keys: Vec<String> = [
+        (Entries::from([("a".into(), entry(0o755, 0))]), 0, "c"),
+        (Entries::from([("b".into(), entry(0o755, 0))]), 0, "c"),
+        (Entries::from([("a".into(), entry(0o700, 0))]), 0, "c"),
+        (Entries::from([("a".into(), entry(0o755, 1))]), 0, "c"),
+        (Entries::from([("a".into(), link("x"))]), 0, "c"),
+        (Entries::from([("a".into(), link("y"))]), 0, "c"),
+        (Entries::from([("a".into(), entry(0o755, 0))]), 1, "c"),
+        (Entries::from([("a".into(), entry(0o755, 0))]), 0, "d"),
+        (Entries::new(), 0, "c"),
+    ]
+    .iter()
+    .map(|(entries, mtime, compressor)| LayerKey::of(entries, *mtime, compressor).hex())
+    .collect();
+    assert!((0..keys.len()).all(|n| !keys[..n].contains(&keys[n])));
+}
