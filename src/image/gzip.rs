@@ -15,7 +15,8 @@ use flate2::{Compress, Compression, Crc, FlushCompress};
 /// Input bytes that are deflated on their own.
 const BLOCK: usize = 512 << 10;
 
-/// Measured on a 16 MB Go program: level 1 takes half the time of level 2 for a fifth more bytes.
+/// Measured on 25 MiB of Go programs on two cores, read, archived, hashed, deflated and written: level 0 takes 0.07 s for
+/// 26.2 MB, level 1 takes 0.14 s for 13.3 MB, level 2 takes 0.22 s for 11.1 MB; 6 takes about three times as long as 1.
 const LEVEL: u32 = 1;
 
 /// Names whatever decides the compressed bytes of a given input.

@@ -116,3 +116,36 @@ fn arguments_have_docker_s_scopes() {
     assert_eq!(scope.get("A"), Some("env"));
     assert_eq!(scope.unused(&file).collect::<Vec<_>>(), ["TYPO"]);
 }
+
+#[test]
+fn no_mutation_of_a_file_makes_the_parser_panic() {
+    let seed = "# escape=\\\nARG A=${B:-x}\r\nFROM --platform=$T a AS b\nCOPY --chown=1:2 [\"a\", \"b\"] \\\n # c\n é/\n\
+        ENV A=\"b c\" D='e'\nLABEL x y\nHEALTHCHECK --retries=3 CMD [\"x\"]\nEXPOSE 80\nWORKDIR ${A:+b}\nSHELL [\"a\"]\n";
+    let pieces =
+        ["\\", "\n", "\"", "'", "$", "{", "}", "--", "=", "é", "<<", "[", " ", "\t", "#", ":", "FROM", "\u{feff}", "0"];
+    let mut state = 7u64;
+    let mut random = |limit: usize| {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (state >> 33) as usize % limit
+    };
+    let rounds = std::env::var("XBUILD_FUZZ_ROUNDS").ok().and_then(|rounds| rounds.parse().ok()).unwrap_or(3000);
+    for _ in 0..rounds {
+        let mut text: Vec<char> = seed.chars().collect();
+        for _ in 0..=random(6) {
+            let (at, take) = (random(text.len()), random(4));
+            let end = (at + take).min(text.len());
+            text.splice(at..end, pieces[random(pieces.len())].chars());
+        }
+        let text: String = text.into_iter().collect();
+        let Ok(file) = Dockerfile::parse(&text) else { continue };
+        let Ok(scope) = Scope::of_file(&file, Arch::Arm, Arch::Amd64, &BTreeMap::new()) else { continue };
+        for step in &file.stages[0].steps {
+            if let Instruction::WorkDir(word) = &step.instruction {
+                drop(scope.expand(word));
+            }
+            if let Instruction::Env(pairs) | Instruction::Label(pairs) = &step.instruction {
+                pairs.iter().flat_map(|pair| &pair.value).for_each(|word| drop(scope.expand(word)));
+            }
+        }
+    }
+}

@@ -37,8 +37,7 @@ impl Reader<'_> {
             return Err(self.error("variables are nested too deeply"));
         }
         let mut out = String::new();
-        loop {
-            let Some(c) = self.chars.peek().copied() else { break };
+        while let Some(c) = self.chars.peek().copied() {
             if c == '$' {
                 out.push_str(&self.variable()?);
                 continue;
