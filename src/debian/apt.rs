@@ -31,8 +31,15 @@ pub struct Apt {
 
 /// `Acquire` settings of the machine that do not concern how to reach a mirror.
 const NOT_CARRIED: [&str; 9] = [
-    "Acquire::Allow", "Acquire::Changelogs", "Acquire::CompressionTypes", "Acquire::ForceHash", "Acquire::GzipIndexes",
-    "Acquire::IndexTargets", "Acquire::Languages", "Acquire::PDiffs", "Acquire::cdrom",
+    "Acquire::Allow",
+    "Acquire::Changelogs",
+    "Acquire::CompressionTypes",
+    "Acquire::ForceHash",
+    "Acquire::GzipIndexes",
+    "Acquire::IndexTargets",
+    "Acquire::Languages",
+    "Acquire::PDiffs",
+    "Acquire::cdrom",
 ];
 
 impl Apt {
@@ -71,8 +78,11 @@ impl Apt {
     /// An environment error, in apt's own words, where a mirror does not answer, or a signature is missing, wrong or expired.
     pub fn update(&self) -> Result<()> {
         let context = || format!("cannot load the package indexes of {}", self.suite);
-        let output =
-            self.command("apt-get").args(["update", "-qq", "-o", "APT::Update::Error-Mode=any"]).output().map_err(no_apt)?;
+        let output = self
+            .command("apt-get")
+            .args(["update", "-qq", "-o", "APT::Update::Error-Mode=any"])
+            .output()
+            .map_err(no_apt)?;
         let complaints = complaints(&output.stderr);
         // Old versions of apt go on with a warning when a mirror fails.
         let failed = complaints.contains("Failed to fetch") || complaints.contains("GPG error");
@@ -103,7 +113,8 @@ impl Apt {
         if !output.status.success() {
             let complaints = complaints(&output.stderr);
             let message = format!("cannot resolve the packages in {}", self.suite);
-            let named = ["Unable to locate package", "no installation candidate"].iter().any(|t| complaints.contains(t));
+            let named =
+                ["Unable to locate package", "no installation candidate"].iter().any(|t| complaints.contains(t));
             return Err(match named {
                 true => Error::usage(message).because(complaints),
                 false => Error::environment(message).because(complaints),
@@ -139,7 +150,8 @@ impl Apt {
         let stanzas = Stanza::parse_all(&String::from_utf8_lossy(&output.stdout))?;
         for package in packages {
             let same = |stanza: &&Stanza| {
-                stanza.get("Package") == Some(package.name.as_str()) && stanza.get("SHA256") == Some(&package.digest.hex())
+                stanza.get("Package") == Some(package.name.as_str())
+                    && stanza.get("SHA256") == Some(&package.digest.hex())
             };
             let mut stanza = stanzas
                 .iter()
@@ -155,7 +167,10 @@ impl Apt {
     /// One of apt's programs, reading this configuration and nothing of the machine's.
     pub(crate) fn command(&self, program: &str) -> Command {
         let mut command = Command::new(program);
-        command.env("APT_CONFIG", self.directory.join("etc/apt.conf")).env("LC_ALL", "C").env("DEBIAN_FRONTEND", "noninteractive");
+        command
+            .env("APT_CONFIG", self.directory.join("etc/apt.conf"))
+            .env("LC_ALL", "C")
+            .env("DEBIAN_FRONTEND", "noninteractive");
         command.stdin(std::process::Stdio::null());
         command
     }

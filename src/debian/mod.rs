@@ -36,4 +36,4 @@ pub use install::{Layer, install};
 pub use mirror::Mirrors;
 pub use package::{Package, PackageName, ParsePackageNameError};
 pub use suite::{ParseSuiteError, Suite};
-pub use unpack::{Limits, Ownership, Unpacked, Unpacking};
+pub use unpack::{Limits, Ownership, Unpacked, Unpacking, newest_mtime};

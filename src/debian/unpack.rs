@@ -13,7 +13,7 @@ use nix::sys::time::TimeSpec;
 
 use crate::domain::{Error, Result, ResultExt};
 
-use super::deb::Deb;
+use super::deb::{Deb, Entry};
 use super::exclude::is_excluded;
 use super::tree::{Metadata, Tree, folder_metadata, show};
 use super::{Control, Package, alias, database};
@@ -59,6 +59,12 @@ pub struct Unpacked {
     /// As dpkg lists them: `/.`, `/bin/sh`.
     pub(crate) paths: Vec<Vec<u8>>,
     folders: BTreeMap<Vec<OsString>, Metadata>,
+    newest: i64,
+}
+
+/// The newest modification time in some packages, in seconds since 1970: the date of what they make together.
+pub fn newest_mtime(unpacked: &[Unpacked]) -> i64 {
+    unpacked.iter().map(|package| package.newest).max().unwrap_or_default()
 }
 
 impl Unpacking {
@@ -105,11 +111,12 @@ impl Unpacking {
             buffer: vec![0; 1 << 18],
             paths: Vec::new(),
             folders: BTreeMap::new(),
+            newest: 0,
         };
         deb.data(&self.limits, |entry| writer.entry(entry))?;
-        let Writer { mut tree, paths, folders, .. } = writer;
+        let Writer { mut tree, paths, folders, newest, .. } = writer;
         database::write_info(&mut tree, package, &deb.control, &paths)?;
-        Ok(Unpacked { package: package.clone(), control: deb.control, paths, folders })
+        Ok(Unpacked { package: package.clone(), control: deb.control, paths, folders, newest })
     }
 
     /// Finishes the layer: folders get owner, mode and time of the first package that has them (or of the lower layer),
@@ -142,7 +149,8 @@ impl Unpacking {
                     Ok(None) => continue,
                     Ok(Some(found)) => metadata = Metadata { owner: metadata.owner.and(found.owner), ..found },
                     Err(other) => {
-                        let text = format!("the folder '{}' is no folder in a lower layer: {}", show(path), other.display());
+                        let text =
+                            format!("the folder '{}' is no folder in a lower layer: {}", show(path), other.display());
                         return Err(Error::environment(text));
                     }
                 }
@@ -162,15 +170,17 @@ struct Writer {
     buffer: Vec<u8>,
     paths: Vec<Vec<u8>>,
     folders: BTreeMap<Vec<OsString>, Metadata>,
+    newest: i64,
 }
 
 impl Writer {
-    fn entry(&mut self, entry: &mut tar::Entry<'_, Box<dyn Read + '_>>) -> Result<()> {
+    fn entry(&mut self, entry: &mut Entry<'_, '_>) -> Result<()> {
         let parts = alias::components(&entry.path_bytes())?;
         let kind = entry.header().entry_type();
         let shown = show(&parts);
         let broken = || format!("has a broken entry '{shown}'");
-        let listed = if parts.is_empty() { b"/.".to_vec() } else { [b"/", parts.join(OsStr::new("/")).as_bytes()].concat() };
+        let listed =
+            if parts.is_empty() { b"/.".to_vec() } else { [b"/", parts.join(OsStr::new("/")).as_bytes()].concat() };
         if listed.contains(&b'\n') {
             return Err(Error::environment(format!("has a line break in the name '{}'", shown.escape_debug())));
         }
@@ -191,6 +201,7 @@ impl Writer {
             .or_environment(broken)?;
         let mode = header.mode().or_environment(broken)? & 0o7777;
         let mtime = header.mtime().ok().and_then(|time| i64::try_from(time).ok()).unwrap_or_default();
+        self.newest = self.newest.max(mtime);
         let mut metadata = Metadata { owner, mode: Some(mode), mtime };
         if is_conffile && let Some(name) = path.last_mut() {
             // dpkg itself gives it its name when it configures the package.
@@ -221,13 +232,7 @@ impl Writer {
         Ok(())
     }
 
-    fn file(
-        &mut self,
-        entry: &mut tar::Entry<'_, Box<dyn Read + '_>>,
-        path: &[OsString],
-        metadata: &Metadata,
-        shown: &str,
-    ) -> Result<()> {
+    fn file(&mut self, entry: &mut Entry<'_, '_>, path: &[OsString], metadata: &Metadata, shown: &str) -> Result<()> {
         let cannot = || format!("cannot write '{shown}'");
         let mut file = self.tree.create(path)?;
         let mut left = entry.size();
@@ -250,3 +255,6 @@ impl Writer {
         futimens(&file, &time, &time).or_environment(cannot)
     }
 }
+
+#[cfg(test)]
+mod tests;
