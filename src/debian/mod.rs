@@ -8,6 +8,7 @@
 
 mod alias;
 mod apt;
+mod apt_conf;
 mod ar;
 mod clean;
 mod configure;

@@ -1,6 +1,7 @@
 use super::*;
 use crate::debian::ar::tests::archive;
 use crate::domain::Digest;
+use std::io::Write as _;
 use std::os::unix::fs::MetadataExt as _;
 use tar::EntryType;
 
