@@ -75,9 +75,13 @@ impl Apt {
         // Old versions of apt go on with a warning when a mirror fails.
         let failed = complaints.contains("Failed to fetch") || complaints.contains("GPG error");
         if !output.status.success() || failed {
-            return Err(Error::environment(context()).because(complaints).hint(
-                "XBUILD_DEBIAN_MIRROR names another mirror; old releases are at http://archive.debian.org/debian",
-            ));
+            let hint = match complaints.contains("not signed") || complaints.contains("GPG error") {
+                true => "a newer debian-archive-keyring may have the keys; xbuild takes nothing that is not signed",
+                false => {
+                    "XBUILD_DEBIAN_MIRROR names another mirror; old releases are at http://archive.debian.org/debian"
+                }
+            };
+            return Err(Error::environment(context()).because(complaints).hint(hint));
         }
         Ok(())
     }
@@ -168,6 +172,10 @@ impl Apt {
     /// Writes a file that others cannot read: a proxy's password may be in it.
     fn write(&self, name: &str, text: &str) -> Result<()> {
         let path = self.path(name);
+        if fs::read_to_string(&path).is_ok_and(|found| found == text) {
+            // apt throws its caches away when a file of its is newer than they are.
+            return Ok(());
+        }
         OpenOptions::new()
             .write(true)
             .create(true)
