@@ -52,7 +52,8 @@ pub(crate) fn resolve(path: Vec<OsString>) -> Vec<OsString> {
 
 /// Where an alias itself leads, if a path is one.
 pub(crate) fn target(path: &[OsString]) -> Option<Vec<OsString>> {
-    let (_, to) = ALIASES.iter().find(|(from, _)| from.split('/').map(OsStr::new).eq(path.iter().map(OsString::as_os_str)))?;
+    let (_, to) =
+        ALIASES.iter().find(|(from, _)| from.split('/').map(OsStr::new).eq(path.iter().map(OsString::as_os_str)))?;
     Some(to.split('/').map(OsString::from).collect())
 }
 

@@ -8,6 +8,7 @@ use std::process::Command;
 
 use crate::domain::{Arch, Error, Result, ResultExt};
 
+use super::apt_conf::configuration;
 use super::mirror::no_apt;
 use super::print_uris::parse_print_uris;
 use super::stanza::Stanza;
@@ -28,12 +29,6 @@ pub struct Apt {
     directory: PathBuf,
     suite: Suite,
 }
-
-/// `Acquire` settings of the machine that do not concern how to reach a mirror.
-const NOT_CARRIED: [&str; 9] = [
-    "Acquire::Allow", "Acquire::Changelogs", "Acquire::CompressionTypes", "Acquire::ForceHash", "Acquire::GzipIndexes",
-    "Acquire::IndexTargets", "Acquire::Languages", "Acquire::PDiffs", "Acquire::cdrom",
-];
 
 impl Apt {
     /// Makes or takes over a state directory, which must be an absolute path.
@@ -71,15 +66,22 @@ impl Apt {
     /// An environment error, in apt's own words, where a mirror does not answer, or a signature is missing, wrong or expired.
     pub fn update(&self) -> Result<()> {
         let context = || format!("cannot load the package indexes of {}", self.suite);
-        let output =
-            self.command("apt-get").args(["update", "-qq", "-o", "APT::Update::Error-Mode=any"]).output().map_err(no_apt)?;
+        let output = self
+            .command("apt-get")
+            .args(["update", "-qq", "-o", "APT::Update::Error-Mode=any"])
+            .output()
+            .map_err(no_apt)?;
         let complaints = complaints(&output.stderr);
         // Old versions of apt go on with a warning when a mirror fails.
         let failed = complaints.contains("Failed to fetch") || complaints.contains("GPG error");
         if !output.status.success() || failed {
-            return Err(Error::environment(context()).because(complaints).hint(
-                "XBUILD_DEBIAN_MIRROR names another mirror; old releases are at http://archive.debian.org/debian",
-            ));
+            let hint = match complaints.contains("not signed") || complaints.contains("GPG error") {
+                true => "a newer debian-archive-keyring may have the keys; xbuild takes nothing that is not signed",
+                false => {
+                    "XBUILD_DEBIAN_MIRROR names another mirror; old releases are at http://archive.debian.org/debian"
+                }
+            };
+            return Err(Error::environment(context()).because(complaints).hint(hint));
         }
         Ok(())
     }
@@ -103,7 +105,8 @@ impl Apt {
         if !output.status.success() {
             let complaints = complaints(&output.stderr);
             let message = format!("cannot resolve the packages in {}", self.suite);
-            let named = ["Unable to locate package", "no installation candidate"].iter().any(|t| complaints.contains(t));
+            let named =
+                ["Unable to locate package", "no installation candidate"].iter().any(|t| complaints.contains(t));
             return Err(match named {
                 true => Error::usage(message).because(complaints),
                 false => Error::environment(message).because(complaints),
@@ -139,7 +142,8 @@ impl Apt {
         let stanzas = Stanza::parse_all(&String::from_utf8_lossy(&output.stdout))?;
         for package in packages {
             let same = |stanza: &&Stanza| {
-                stanza.get("Package") == Some(package.name.as_str()) && stanza.get("SHA256") == Some(&package.digest.hex())
+                stanza.get("Package") == Some(package.name.as_str())
+                    && stanza.get("SHA256") == Some(&package.digest.hex())
             };
             let mut stanza = stanzas
                 .iter()
@@ -155,14 +159,23 @@ impl Apt {
     /// One of apt's programs, reading this configuration and nothing of the machine's.
     pub(crate) fn command(&self, program: &str) -> Command {
         let mut command = Command::new(program);
-        command.env("APT_CONFIG", self.directory.join("etc/apt.conf")).env("LC_ALL", "C").env("DEBIAN_FRONTEND", "noninteractive");
+        command.env("APT_CONFIG", self.path("apt.conf")).env("LC_ALL", "C").env("DEBIAN_FRONTEND", "noninteractive");
         command.stdin(std::process::Stdio::null());
         command
     }
 
+    /// Where a file of the configuration lies. apt would go on with the machine's own, and its state, if it lay elsewhere.
+    fn path(&self, name: &str) -> PathBuf {
+        self.directory.join("etc").join(name)
+    }
+
     /// Writes a file that others cannot read: a proxy's password may be in it.
     fn write(&self, name: &str, text: &str) -> Result<()> {
-        let path = self.directory.join("etc").join(name);
+        let path = self.path(name);
+        if fs::read_to_string(&path).is_ok_and(|found| found == text) {
+            // apt throws its caches away when a file of its is newer than they are.
+            return Ok(());
+        }
         OpenOptions::new()
             .write(true)
             .create(true)
@@ -172,62 +185,6 @@ impl Apt {
             .and_then(|mut file| file.write_all(text.as_bytes()))
             .or_environment(|| format!("cannot write {}", path.display()))
     }
-}
-
-/// The text of the private `apt.conf`; `machine` is what `apt-config dump` prints.
-fn configuration(directory: &str, host: Arch, machine: &str) -> String {
-    let value = |key: &str| {
-        let line = machine.lines().find_map(|line| line.strip_prefix(key)?.strip_prefix(" \"")?.strip_suffix("\";"));
-        line.unwrap_or_default().to_owned()
-    };
-    let rooted = |key: &str| match value(key) {
-        path if path.starts_with('/') => path,
-        path => format!("/{}/{path}", value("Dir::Etc")),
-    };
-    let (netrc, netrc_parts) = (rooted("Dir::Etc::netrc"), rooted("Dir::Etc::netrcparts"));
-    let mut text: String = machine
-        .lines()
-        .filter(|line| line.starts_with("Acquire::") && !NOT_CARRIED.iter().any(|prefix| line.starts_with(prefix)))
-        .flat_map(|line| [line, "\n"])
-        .collect();
-    // Uncompressed indexes and no sandbox user: half a second less, and a private directory that apt can read.
-    text += &format!(
-        r#"Dir "{directory}/";
-Dir::State "{directory}/";
-Dir::State::lists "{directory}/lists/";
-Dir::State::status "{directory}/etc/status";
-Dir::State::extended_states "{directory}/extended_states";
-Dir::Cache "{directory}/cache/";
-Dir::Cache::archives "{directory}/cache/archives/";
-Dir::Log "{directory}/";
-Dir::Etc "{directory}/etc/";
-Dir::Etc::main "/dev/null";
-Dir::Etc::parts "/dev/null";
-Dir::Etc::preferences "/dev/null";
-Dir::Etc::preferencesparts "/dev/null";
-Dir::Etc::sourcelist "{directory}/etc/sources.sources";
-Dir::Etc::sourceparts "/dev/null";
-Dir::Etc::trusted "/dev/null";
-Dir::Etc::trustedparts "/dev/null";
-Dir::Etc::netrc "{netrc}";
-Dir::Etc::netrcparts "{netrc_parts}";
-APT::Architecture "{arch}";
-APT::Architectures:: "{arch}";
-APT::Install-Recommends "false";
-APT::Sandbox::User "root";
-Acquire::Languages "none";
-Acquire::GzipIndexes "false";
-Acquire::PDiffs "false";
-Acquire::AllowInsecureRepositories "false";
-Acquire::AllowWeakRepositories "false";
-Acquire::AllowDowngradeToInsecureRepositories "false";
-"#,
-        arch = host.debian()
-    );
-    if value("Acquire::Retries").is_empty() {
-        text += "Acquire::Retries \"3\";\n";
-    }
-    text
 }
 
 /// apt's errors and warnings, joined on one line.
@@ -243,18 +200,6 @@ pub(crate) fn complaints(stderr: &[u8]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn connections_are_carried_over_and_hooks_are_not() {
-        let machine = "Dir::Etc \"etc/apt\";\nDir::Etc::netrc \"auth.conf\";\nDir::Etc::netrcparts \"auth.conf.d\";\n\
-            Acquire::http::Proxy \"http://u:p@proxy:3128\";\nAcquire::AllowInsecureRepositories \"1\";\n\
-            Acquire::Languages:: \"de\";\nAPT::Update::Post-Invoke:: \"rm -f /var/cache/apt/*.bin\";\n\
-            DPkg::Post-Invoke:: \"x\";\n";
-        let text = configuration("/state", Arch::Amd64, machine);
-        assert!(text.starts_with("Acquire::http::Proxy \"http://u:p@proxy:3128\";\nDir \"/state/\";\n"), "{text}");
-        assert!(text.contains("Dir::Etc::netrc \"/etc/apt/auth.conf\";\n"), "{text}");
-        assert!(!text.contains("Invoke") && !text.contains("\"1\"") && !text.contains("\"de\""), "{text}");
-    }
 
     #[test]
     fn complaints_are_apt_s_own_words() {

@@ -8,7 +8,7 @@ use super::Unpacked;
 /// `unpacked` is in apt's order of installation. `epoch` is the time, in seconds since 1970, that goes into files with
 /// a date in them. `preinst` scripts run now although the files are there: base-passwd's makes the first users, others find
 /// nothing to do. dpkg then sorts the packages by what they depend on.
-pub fn configure_script(unpacked: &[Unpacked], epoch: u64) -> String {
+pub fn configure_script(unpacked: &[Unpacked], epoch: i64) -> String {
     let mut script = format!(
         r#"#!/bin/sh
 set -eu

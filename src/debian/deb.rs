@@ -26,6 +26,9 @@ pub struct Control {
     pub(crate) files: BTreeMap<String, Vec<u8>>,
 }
 
+/// One entry of a part.
+pub(crate) type Entry<'a, 'b> = tar::Entry<'a, Box<dyn Read + 'b>>;
+
 /// An open package whose control part has been read.
 pub(crate) struct Deb {
     ar: Ar<BufReader<File>>,
@@ -70,7 +73,7 @@ impl Deb {
     pub(crate) fn data(
         &mut self,
         limits: &Limits,
-        mut on_entry: impl FnMut(&mut tar::Entry<'_, Box<dyn Read + '_>>) -> Result<()>,
+        mut on_entry: impl FnMut(&mut Entry<'_, '_>) -> Result<()>,
     ) -> Result<()> {
         let mut found = false;
         while let Some((member, mut reader)) = self.ar.next()? {
@@ -142,7 +145,7 @@ fn entries<'a>(
     member: &Member,
     reader: &'a mut dyn Read,
     limit: u64,
-    on_entry: &mut dyn FnMut(&mut tar::Entry<'_, Box<dyn Read + 'a>>) -> Result<()>,
+    on_entry: &mut dyn FnMut(&mut Entry<'_, 'a>) -> Result<()>,
 ) -> Result<()> {
     let broken = || format!("has a broken {}", member.name);
     let reader = BufReader::with_capacity(BUFFER, reader);
@@ -158,7 +161,8 @@ fn entries<'a>(
                 .hint("Debian's packages are compressed with xz or gzip; Ubuntu's zstd is not supported"));
         }
     };
-    let decoder: Box<dyn Read + 'a> = Box::new(BufReader::with_capacity(BUFFER, Limited { inner: decoder, left: limit }));
+    let decoder: Box<dyn Read + 'a> =
+        Box::new(BufReader::with_capacity(BUFFER, Limited { inner: decoder, left: limit }));
     let mut archive = tar::Archive::new(decoder);
     for entry in archive.entries().or_environment(broken)? {
         on_entry(&mut entry.or_environment(broken)?)?;

@@ -24,7 +24,7 @@ pub(crate) fn is_excluded(path: &[OsString], is_directory: bool) -> bool {
     };
     match *folder {
         // A package's own folder may be a link to that of another, with the copyright in it.
-        "usr/share/doc" => path.len() > 4 || (path.len() == 4 && path[3] != "copyright"),
+        "usr/share/doc" => path.len() > 5 || (path.len() == 5 && path[4] != "copyright"),
         "usr/share/man" => !is_directory,
         _ => true,
     }

@@ -85,7 +85,8 @@ pub fn install(
             false => progress(done, total),
         };
         let mut on_file = |package: &Package, path: PathBuf| {
-            let place = packages.iter().position(|other| other.file_name == package.file_name && other.url == package.url);
+            let place =
+                packages.iter().position(|other| other.file_name == package.file_name && other.url == package.url);
             if let Some((layer, at)) = place.map(|place| order[place]) {
                 shared.lock().ready.push((layer, at, path));
                 shared.changed.notify_one();
@@ -114,9 +115,8 @@ fn work(
             if guard.error.is_some() {
                 return Ok(());
             }
-            let rank = |&(layer, at, _): &(usize, usize, PathBuf)| {
-                (layer, std::cmp::Reverse(layers[layer].packages[at].size))
-            };
+            let rank =
+                |&(layer, at, _): &(usize, usize, PathBuf)| (layer, std::cmp::Reverse(layers[layer].packages[at].size));
             let next = guard.ready.iter().enumerate().min_by_key(|(_, ready)| rank(ready)).map(|(place, _)| place);
             match next {
                 Some(place) => break guard.ready.swap_remove(place),

@@ -21,8 +21,19 @@ const KEYRINGS: [&str; 2] =
 
 /// Suites by which Debian's archive is known in a machine's sources; Ubuntu's and others' have other names.
 const SUITES: [&str; 13] = [
-    "buster", "bullseye", "bookworm", "trixie", "forky", "duke", "sid", "oldoldstable", "oldstable", "stable", "testing",
-    "unstable", "experimental",
+    "buster",
+    "bullseye",
+    "bookworm",
+    "trixie",
+    "forky",
+    "duke",
+    "sid",
+    "oldoldstable",
+    "oldstable",
+    "stable",
+    "testing",
+    "unstable",
+    "experimental",
 ];
 
 impl Mirrors {
@@ -163,10 +174,7 @@ mod tests {
             'http://sec.example/debian-security/dists/bookworm-security/InRelease' x 0 \n\
             'http://mirror.example/debian/dists/bookworm/main/binary-amd64/Packages.xz' x 0 \n";
         let found = parse_update_uris(text).unwrap();
-        assert_eq!(
-            found,
-            ("http://mirror.example/debian".into(), Some("http://sec.example/debian-security".into()))
-        );
+        assert_eq!(found, ("http://mirror.example/debian".into(), Some("http://sec.example/debian-security".into())));
     }
 
     #[test]
@@ -187,7 +195,8 @@ mod tests {
 
     #[test]
     fn sources_name_the_keys() {
-        let mirrors = Mirrors { main: "http://a/d".into(), security: Some("http://b/s".into()), keyring: "/k.gpg".into() };
+        let mirrors =
+            Mirrors { main: "http://a/d".into(), security: Some("http://b/s".into()), keyring: "/k.gpg".into() };
         assert_eq!(
             mirrors.sources(&"trixie".parse().unwrap(), "amd64"),
             "Types: deb\nURIs: http://a/d\nSuites: trixie trixie-updates\nComponents: main\n\

@@ -8,6 +8,7 @@
 
 mod alias;
 mod apt;
+mod apt_conf;
 mod ar;
 mod clean;
 mod configure;
@@ -36,4 +37,4 @@ pub use install::{Layer, install};
 pub use mirror::Mirrors;
 pub use package::{Package, PackageName, ParsePackageNameError};
 pub use suite::{ParseSuiteError, Suite};
-pub use unpack::{Limits, Ownership, Unpacked, Unpacking};
+pub use unpack::{Limits, Ownership, Unpacked, Unpacking, newest_mtime};

@@ -91,7 +91,8 @@ mod tests {
 
     #[test]
     fn options_and_patterns_are_no_package_names() {
-        for text in ["", "a", "-y", "?essential", "~i", "make-", "a/b", "a=1", "a:arm64", "Make", "a b", "../x", "é2"] {
+        for text in ["", "a", "-y", "?essential", "~i", "make-", "a/b", "a=1", "a:arm64", "Make", "a b", "../x", "é2"]
+        {
             assert!(text.parse::<PackageName>().is_err(), "{text}");
         }
         for text in ["make", "g++", "libstdc++6", "golang-1.24-go", "7zip"] {

@@ -56,9 +56,8 @@ mod tests {
 
     #[test]
     fn a_line_becomes_a_package() {
-        let text = format!(
-            "'http://m/pool/g%2b%2b_14.2.0-1_amd64.deb' g++_4%3a14.2.0-1_amd64.deb 1200 SHA256:{DIGITS}\n\n"
-        );
+        let text =
+            format!("'http://m/pool/g%2b%2b_14.2.0-1_amd64.deb' g++_4%3a14.2.0-1_amd64.deb 1200 SHA256:{DIGITS}\n\n");
         let packages = parse_print_uris(&text).unwrap();
         assert_eq!(packages.len(), 1);
         let package = &packages[0];

@@ -71,7 +71,8 @@ mod tests {
 
     #[test]
     fn a_text_survives_reading_and_writing() {
-        let text = "Package: make\nVersion: 4.4\nConffiles:\n /etc/a newconffile\nDescription: x\n .\n more\n\nPackage: b\n\n";
+        let text =
+            "Package: make\nVersion: 4.4\nConffiles:\n /etc/a newconffile\nDescription: x\n .\n more\n\nPackage: b\n\n";
         let all = Stanza::parse_all(text).unwrap();
         assert_eq!(all.len(), 2);
         assert_eq!(all[0].get("version"), Some("4.4"));

@@ -43,11 +43,12 @@ impl Tree {
         for (depth, name) in path.iter().enumerate().skip(same) {
             let parent = self.open.last().map_or(self.root.as_fd(), |(_, handle)| handle.as_fd());
             let context = |errno| match errno {
-                Errno::ELOOP | Errno::ENOTDIR => Error::environment(format!(
-                    "writes below '{}', which is a link or a file",
-                    show(&path[..=depth])
-                )),
-                errno => Error::environment(format!("cannot make the folder '{}'", show(&path[..=depth]))).because(errno),
+                Errno::ELOOP | Errno::ENOTDIR => {
+                    Error::environment(format!("writes below '{}', which is a link or a file", show(&path[..=depth])))
+                }
+                errno => {
+                    Error::environment(format!("cannot make the folder '{}'", show(&path[..=depth]))).because(errno)
+                }
             };
             let handle = match openat(parent, name.as_os_str(), FOLDER, Mode::empty()) {
                 Err(Errno::ENOENT) => match mkdirat(parent, name.as_os_str(), Mode::from_bits_truncate(0o755)) {

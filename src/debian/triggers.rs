@@ -26,7 +26,10 @@ pub(crate) fn interests(file: &str, package: &str) -> Result<Vec<(String, String
 }
 
 /// dpkg's files on triggers: `File` for paths, and one for each other name.
-pub(crate) fn interest_files(interests: &[(String, String)], below: impl Fn(&str) -> String) -> BTreeMap<String, String> {
+pub(crate) fn interest_files(
+    interests: &[(String, String)],
+    below: impl Fn(&str) -> String,
+) -> BTreeMap<String, String> {
     let mut files: BTreeMap<String, String> = BTreeMap::new();
     for (trigger, listener) in interests {
         let (name, line) = match trigger.starts_with('/') {
@@ -42,8 +45,11 @@ pub(crate) fn interest_files(interests: &[(String, String)], below: impl Fn(&str
 ///
 /// New packages need not be told: they look round when they are configured.
 pub(crate) fn happened<'a>(listened: &str, paths: impl Iterator<Item = &'a [u8]>) -> String {
-    let mut triggers: Vec<&str> =
-        listened.lines().filter_map(|line| line.split_ascii_whitespace().next()).filter(|t| t.starts_with('/')).collect();
+    let mut triggers: Vec<&str> = listened
+        .lines()
+        .filter_map(|line| line.split_ascii_whitespace().next())
+        .filter(|t| t.starts_with('/'))
+        .collect();
     triggers.sort_unstable();
     triggers.dedup();
     let mut seen = vec![false; triggers.len()];
