@@ -11,6 +11,7 @@ pub mod debian;
 pub mod domain;
 pub mod engine;
 pub mod image;
+pub mod plan;
 pub mod store;
 pub mod verify;
 

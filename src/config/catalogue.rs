@@ -65,7 +65,8 @@ impl Catalogue {
             None => {
                 let known = names(folder, own);
                 let known: Vec<&str> = known.iter().map(Name::as_str).collect();
-                Err(Error::usage(format!("there is no {what} '{name}'")).hint(format!("there are {}", known.join(", "))))
+                Err(Error::usage(format!("there is no {what} '{name}'"))
+                    .hint(format!("there are {}", known.join(", "))))
             }
         }
     }

@@ -12,8 +12,8 @@ mod yaml;
 
 pub use catalogue::Catalogue;
 pub use project::{Binary, GoBuild, Image, LibraryChoice, Origin, Project, ProjectOptions};
-pub use recipe::Recipe;
 pub use project_file::ProjectFile;
+pub use recipe::Recipe;
 pub use source::{SourceArchive, SourceOrigin};
 pub use template::Variables;
-pub use toolchain::{Archive, Bootstrap, Base, Component, Emulators, TargetPackages, Targets, Toolchain};
+pub use toolchain::{Archive, Base, Bootstrap, Component, Emulators, TargetPackages, Targets, Toolchain};

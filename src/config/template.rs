@@ -64,7 +64,9 @@ impl Variables {
         if let Some(name) = unknown.first() {
             let error = Error::usage(failed());
             return Err(match self.missing.get(name) {
-                Some(reason) => error.because(format!("'{name}' has no value: {reason}")).hint(format!("give one with --set {name}=VALUE")),
+                Some(reason) => error
+                    .because(format!("'{name}' has no value: {reason}"))
+                    .hint(format!("give one with --set {name}=VALUE")),
                 None => {
                     let error = error.because(format!("there is no variable '{name}'"));
                     match nearest(name, self.values.keys().map(String::as_str)) {

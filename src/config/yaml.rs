@@ -103,10 +103,12 @@ mod tests {
     #[test]
     fn hostile_yaml_is_an_error() {
         let bomb = "a: &a [1,1,1,1,1,1,1,1,1]\n".to_owned()
-            + &('b'..='z').map(|c| {
-                let before = (c as u8 - 1) as char;
-                format!("{c}: &{c} [{}]\n", vec![format!("*{before}"); 9].join(","))
-            }).collect::<String>();
+            + &('b'..='z')
+                .map(|c| {
+                    let before = (c as u8 - 1) as char;
+                    format!("{c}: &{c} [{}]\n", vec![format!("*{before}"); 9].join(","))
+                })
+                .collect::<String>();
         for text in ["tags: [", "\ttags: 1", "tags: 1\ntags: 2", "- 1", "tags: text", "tags: {", &bomb] {
             assert!(parse::<Sample>("x", text).is_err(), "{text}");
         }

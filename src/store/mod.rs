@@ -19,15 +19,15 @@
 mod check;
 mod collect;
 mod file_digests;
+mod open;
 mod record;
 mod remove;
 mod scratch;
-mod open;
 
 pub use check::{Damage, check};
 pub use collect::{Collected, Usage, collect, usage};
 pub use file_digests::{FileDigests, FileStamp};
+pub use open::{Bucket, KeyLock, Store, write_atomically};
 pub use record::{Output, Record, Source};
 pub use remove::remove_tree;
 pub use scratch::Scratch;
-pub use open::{Bucket, KeyLock, Store, write_atomically};

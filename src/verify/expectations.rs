@@ -4,9 +4,9 @@ use std::path::Path;
 
 use super::facts::{Facts, Linkage};
 use super::glibc_need::GlibcNeed;
-use crate::domain::GlibcVersion;
 use super::mismatch::Mismatch;
 use crate::domain::Arch;
+use crate::domain::GlibcVersion;
 
 /// What was asked of a program.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -9,9 +9,9 @@ use serde::{Deserialize, Serialize};
 
 use super::dynamic::Dynamic;
 use super::elf_file::ElfFile;
-use crate::domain::GlibcVersion;
 use super::read_error::ReadError;
 use super::strings;
+use crate::domain::GlibcVersion;
 
 /// How many symbols a message names.
 const NAMED: usize = 5;

@@ -3,8 +3,8 @@
 use serde::Serialize;
 
 use super::glibc_need::GlibcNeed;
-use crate::domain::GlibcVersion;
 use crate::domain::Arch;
+use crate::domain::GlibcVersion;
 
 /// How many things a message lists.
 const LISTED: usize = 5;

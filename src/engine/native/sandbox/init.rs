@@ -224,7 +224,8 @@ impl<'a> Init<'a> {
     }
 
     fn send(&self, kind: Kind, command: usize, payload: &[u8]) -> Result<()> {
-        frame::send(self.socket, kind, command, payload)
-            .map_err(|cause| Error::bug(format!("lost xbuild on descriptor {}", self.socket.as_raw_fd())).because(cause))
+        frame::send(self.socket, kind, command, payload).map_err(|cause| {
+            Error::bug(format!("lost xbuild on descriptor {}", self.socket.as_raw_fd())).because(cause)
+        })
     }
 }

@@ -73,12 +73,8 @@ fn outside(path: &Path) -> PathBuf {
 fn overlay(lowers: &[&Path], upper: &Path, work: &Path, target: &Path) -> Result<()> {
     let lowers: Vec<String> = lowers.iter().map(|path| escape(path)).collect();
     // `userxattr` is the form for user namespaces, `volatile` leaves syncing to the store.
-    let options = format!(
-        "lowerdir={},upperdir={},workdir={},userxattr,volatile",
-        lowers.join(":"),
-        escape(upper),
-        escape(work)
-    );
+    let options =
+        format!("lowerdir={},upperdir={},workdir={},userxattr,volatile", lowers.join(":"), escape(upper), escape(work));
     mount(Some("overlay"), target, Some("overlay"), MsFlags::empty(), Some(options.as_str())).map_err(|cause| {
         let error = Error::environment(format!("cannot mount an overlay on {}", target.display())).because(cause);
         if options.len() > 4000 {
@@ -122,8 +118,10 @@ fn kernel_file_systems(network: Network) -> Result<()> {
     match network {
         // A new sysfs needs a network namespace of one's own.
         Network::None => mount(Some("sysfs"), "/sys", Some("sysfs"), quiet | MsFlags::MS_RDONLY, NOTHING),
-        Network::Host => mount(Some(&outside(Path::new("/sys"))), "/sys", NOTHING, MsFlags::MS_BIND | MsFlags::MS_REC, NOTHING)
-            .and_then(|()| remount_read_only(Path::new("/sys"), quiet)),
+        Network::Host => {
+            mount(Some(&outside(Path::new("/sys"))), "/sys", NOTHING, MsFlags::MS_BIND | MsFlags::MS_REC, NOTHING)
+                .and_then(|()| remount_read_only(Path::new("/sys"), quiet))
+        }
     }
     .or_environment(|| "cannot mount /sys in the sandbox".into())
 }
@@ -141,9 +139,13 @@ fn devices() -> Result<()> {
         File::create(&target).or_environment(failed)?;
         mount(Some(&outside(&target)), &target, NOTHING, MsFlags::MS_BIND, NOTHING).or_environment(failed)?;
     }
-    for (name, target) in [("fd", "/proc/self/fd"), ("stdin", "/proc/self/fd/0"), ("stdout", "/proc/self/fd/1"),
-        ("stderr", "/proc/self/fd/2"), ("ptmx", "pts/ptmx")]
-    {
+    for (name, target) in [
+        ("fd", "/proc/self/fd"),
+        ("stdin", "/proc/self/fd/0"),
+        ("stdout", "/proc/self/fd/1"),
+        ("stderr", "/proc/self/fd/2"),
+        ("ptmx", "pts/ptmx"),
+    ] {
         symlink(target, Path::new("/dev").join(name)).or_environment(failed)?;
     }
     for (name, kind, options) in

@@ -165,10 +165,9 @@ fn listen(
             Kind::Spec | Kind::Mapped => return Err(Error::bug("the sandbox answers out of turn")),
         }
     }
-    exits
-        .into_iter()
-        .collect::<Option<Vec<Exit>>>()
-        .ok_or_else(|| Error::environment("the sandbox ended before its commands did").hint("was it killed for memory?"))
+    exits.into_iter().collect::<Option<Vec<Exit>>>().ok_or_else(|| {
+        Error::environment("the sandbox ended before its commands did").hint("was it killed for memory?")
+    })
 }
 
 /// The child's report: the message, then hints, a line each.

@@ -1,0 +1,16 @@
+//! Pure planning: a project becomes typed steps, with everything that each of them depends on.
+
+mod dockerfile;
+mod environment;
+mod planner;
+mod render;
+mod step;
+
+pub use dockerfile::render_dockerfile;
+pub use environment::{OUTPUT, SOURCE, prefix};
+pub use planner::{Facts, Goal, plan, test_command};
+pub use render::{Format, State, render};
+pub use step::{
+    ArchiveLayer, Command, ImageBuild, LibraryBuild, OutputFile, PackageLayer, Plan, Program, ProgramBuild,
+    ProgramSource, Step, StepId, Work,
+};

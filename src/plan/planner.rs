@@ -1,0 +1,359 @@
+//! From a project and the facts of the machine to a plan.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::environment::{Builder, OUTPUT, SOURCE, go_build, prefix, shell};
+use super::step::{
+    ArchiveLayer, Command, ImageBuild, LibraryBuild, OutputFile, PackageLayer, Plan, Program, ProgramBuild,
+    ProgramSource, Step, StepId, Work,
+};
+use crate::config::{Binary, Component, LibraryChoice, Origin, Project, Variables};
+use crate::domain::{Arch, Digest, Error, Name, Result, ResultExt};
+
+/// What planning must know beside the project.
+#[derive(Debug, Clone)]
+pub struct Facts {
+    /// The machine's architecture.
+    pub host: Arch,
+    /// Digest of the project's tree; absent when nothing is built from it.
+    pub tree: Option<Digest>,
+    /// Names for templates, with those of git.
+    pub variables: Variables,
+    /// The time that outputs carry, in seconds since 1970.
+    pub epoch: u64,
+    /// Labels that every image gets.
+    pub labels: BTreeMap<String, String>,
+}
+
+/// What is wanted; empty lists mean everything.
+#[derive(Debug, Clone)]
+pub enum Goal {
+    /// Builders with everything that the project needs.
+    Toolchain,
+    /// Programs.
+    Binaries(Vec<Name>),
+    /// Programs, and what runs them here.
+    Tests(Vec<Name>),
+    /// Images, and the programs in them.
+    Images(Vec<Name>),
+}
+
+/// Plans everything that a goal takes.
+///
+/// # Errors
+/// A usage error for names that do not exist and templates that do not expand.
+pub fn plan(project: &Project, facts: &Facts, goal: &Goal) -> Result<Plan> {
+    let mut planner = Planner { project, facts, plan: Plan::default() };
+    match goal {
+        Goal::Toolchain => planner.builders()?,
+        Goal::Binaries(names) => planner.binaries(&selected(names, &project.binaries, "binary")?)?,
+        Goal::Tests(names) => {
+            planner.binaries(&selected(names, &project.binaries, "binary")?)?;
+            planner.emulator()?;
+        }
+        Goal::Images(names) => planner.images(&selected(names, &project.images, "image")?)?,
+    }
+    Ok(planner.plan)
+}
+
+/// The command that tries a program on an architecture.
+///
+/// # Errors
+/// A usage error for a template that does not expand.
+pub fn test_command(project: &Project, facts: &Facts, binary: &Binary, arch: Arch, text: &str) -> Result<Command> {
+    let builder = Builder {
+        toolchain: &project.toolchain,
+        components: &binary.components,
+        host: facts.host,
+        target: arch,
+        epoch: facts.epoch,
+    };
+    let variables = facts.variables.clone().with_arch(arch);
+    let mut env = builder.test_environment()?;
+    for (name, value) in &binary.env {
+        env.insert(name.clone(), variables.expand(value)?);
+    }
+    Ok(shell(&variables.expand(text)?, env, false))
+}
+
+fn selected<'a, T>(names: &'a [Name], all: &'a BTreeMap<Name, T>, what: &str) -> Result<Vec<&'a Name>> {
+    if let Some(name) = names.iter().find(|name| !all.contains_key(*name)) {
+        let known: Vec<&str> = all.keys().map(Name::as_str).collect();
+        return Err(Error::usage(format!("the project has no {what} '{name}'")).hint(if known.is_empty() {
+            "it has none".into()
+        } else {
+            format!("it has {}", known.join(", "))
+        }));
+    }
+    if names.is_empty() { Ok(all.keys().collect()) } else { Ok(names.iter().collect()) }
+}
+
+struct Planner<'a> {
+    project: &'a Project,
+    facts: &'a Facts,
+    plan: Plan,
+}
+
+impl Planner<'_> {
+    /// Adds a step, unless it is there.
+    fn add(
+        &mut self,
+        id: StepId,
+        arch: Option<Arch>,
+        needs: Vec<StepId>,
+        inputs: &[(&str, String)],
+        work: Work,
+    ) -> StepId {
+        if !self.plan.steps.iter().any(|step| step.id == id) {
+            let inputs = inputs.iter().map(|(name, value)| ((*name).to_owned(), value.clone())).collect();
+            self.plan.steps.push(Step { id: id.clone(), arch, needs, inputs, work });
+        }
+        id
+    }
+
+    fn packages(&mut self, part: &str, arch: Option<Arch>, names: Vec<String>, keep: Vec<String>) -> StepId {
+        let suite = self.project.toolchain.base.bootstrap.suite.clone();
+        let below = (part != "base" && keep.is_empty()).then(|| self.base());
+        let needs = below.iter().cloned().collect();
+        let layer = PackageLayer { suite, names, below, keep };
+        let inputs = [("definition", Digest::of_json(&(&layer, self.facts.host)).to_string())];
+        let id = StepId::new(&["packages", self.project.toolchain_name.as_str(), part]);
+        self.add(id, arch, needs, &inputs, Work::Packages(layer))
+    }
+
+    fn base(&mut self) -> StepId {
+        self.packages("base", None, self.project.toolchain.packages.clone(), Vec::new())
+    }
+
+    fn target(&mut self, arch: Arch) -> Result<StepId> {
+        let names = self.project.toolchain.target_packages(self.facts.host, arch)?;
+        Ok(self.packages(arch.name(), Some(arch), names, Vec::new()))
+    }
+
+    fn component(&mut self, name: &Name) -> Result<StepId> {
+        self.project.check_component(name)?;
+        match &self.project.toolchain.components[name] {
+            Component { archive: None, packages, .. } => {
+                Ok(self.packages(name.as_str(), None, packages.clone(), Vec::new()))
+            }
+            Component { archive: Some(archive), .. } => {
+                let host = self.facts.host;
+                let source = archive.hosts.get(&host).cloned().ok_or_else(|| {
+                    Error::usage(format!("component '{name}' has no archive for a host of architecture {host}"))
+                })?;
+                let inputs = [("archive", source.sha256.to_string()), ("into", archive.into.clone())];
+                let work = Work::Archive(ArchiveLayer { source, into: archive.into.clone() });
+                let id = StepId::new(&["archive", self.project.toolchain_name.as_str(), name.as_str()]);
+                Ok(self.add(id, None, Vec::new(), &inputs, work))
+            }
+        }
+    }
+
+    fn emulator(&mut self) -> Result<()> {
+        let foreign: Vec<Arch> = self.project.arches.iter().copied().filter(|arch| *arch != self.facts.host).collect();
+        if foreign.is_empty() {
+            return Ok(());
+        }
+        let emulators = &self.project.toolchain.emulator;
+        // All of them, so that the next project's architectures need no other layer.
+        let others = self.project.toolchain.arches.iter().filter(|arch| **arch != self.facts.host);
+        let keep = others.map(|arch| Variables::of_arch(*arch).expand(&emulators.program)).collect::<Result<_>>()?;
+        self.packages("emulators", None, emulators.packages.clone(), keep);
+        Ok(())
+    }
+
+    fn library(&mut self, library: &LibraryChoice, arch: Arch) -> Result<StepId> {
+        let mut root = vec![self.base(), self.target(arch)?];
+        for text in &library.recipe.libs {
+            let needed = self.project.library(text)?;
+            if needed.name == library.name {
+                return Err(Error::usage(format!("library '{}' needs itself", library.name)));
+            }
+            root.push(self.library(&needed, arch)?);
+        }
+        let builder = self.builder(&[], arch);
+        let mut env = builder.environment()?;
+        env.insert("DESTDIR".into(), OUTPUT.into());
+        // An archive's own dates tell when it was made; this one only has to be the same everywhere.
+        env.insert("SOURCE_DATE_EPOCH".into(), "0".into());
+        let command = shell(&library.recipe.build, env, false);
+        let inputs = [
+            ("recipe", Digest::of_json(&(&command, &library.recipe.installs)).to_string()),
+            ("source", library.source.sha256.to_string()),
+        ];
+        let installs = library.recipe.installs.iter().map(|path| format!("{}/{path}", prefix(arch))).collect();
+        let work =
+            Work::Library(LibraryBuild { root: root.clone(), source: library.source.clone(), command, installs });
+        let id = StepId::new(&["library", &format!("{}@{}", library.name, library.version), arch.name()]);
+        Ok(self.add(id, Some(arch), root, &inputs, work))
+    }
+
+    fn builder<'a>(&'a self, components: &'a [Name], target: Arch) -> Builder<'a> {
+        let (host, epoch) = (self.facts.host, self.facts.epoch);
+        Builder { toolchain: &self.project.toolchain, components, host, target, epoch }
+    }
+
+    fn builders(&mut self) -> Result<()> {
+        let project = self.project;
+        let mut components: BTreeSet<Name> = BTreeSet::new();
+        let mut libraries: BTreeMap<String, LibraryChoice> = BTreeMap::new();
+        for binary in project.binaries.values() {
+            components.extend(binary.components.iter().cloned());
+            for library in &binary.libraries {
+                libraries.insert(format!("{}@{}", library.name, library.version), library.clone());
+            }
+        }
+        if project.binaries.is_empty() {
+            components.extend(project.toolchain.components.keys().filter(|name| name.as_str() == "go").cloned());
+            for text in &project.toolchain.libraries {
+                libraries.insert(text.clone(), project.library(text)?);
+            }
+        }
+        self.base();
+        for arch in &project.arches {
+            self.target(*arch)?;
+            for library in libraries.values() {
+                self.library(library, *arch)?;
+            }
+        }
+        for component in &components {
+            self.component(component)?;
+        }
+        Ok(())
+    }
+
+    fn binaries(&mut self, names: &[&Name]) -> Result<()> {
+        let project = self.project;
+        for arch in &project.arches {
+            for name in names {
+                let binary = &project.binaries[*name];
+                if binary.arches.contains(arch) {
+                    self.binary(name, binary, *arch).context(|| format!("binary '{name}'"))?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn binary(&mut self, name: &Name, binary: &Binary, arch: Arch) -> Result<StepId> {
+        let mut root = vec![self.base()];
+        // Compilers first: what is built with them alone need not wait for the rest.
+        let target = self.target(arch)?;
+        for component in &binary.components {
+            root.push(self.component(component)?);
+        }
+        root.push(target);
+        for library in &binary.libraries {
+            root.push(self.library(library, arch)?);
+        }
+        let variables = self.facts.variables.clone().with_arch(arch);
+        let builder = self.builder(&binary.components, arch);
+        let mut env = builder.environment()?;
+        for (variable, value) in &binary.env {
+            env.insert(variable.clone(), variables.expand(value)?);
+        }
+        if binary.network {
+            env.remove("GOPROXY");
+        }
+        let (command, outputs, shares_tree) = match &binary.origin {
+            Origin::Go(go) => {
+                if !go.cgo {
+                    env.insert("CGO_ENABLED".into(), "0".into());
+                }
+                let argv = go_build(name, go, &variables)?;
+                let cwd = if go.dir == "." { SOURCE.to_owned() } else { format!("{SOURCE}/{}", go.dir) };
+                let command = Command { argv, env, cwd, network: binary.network };
+                (command, vec![OutputFile { name: name.clone(), path: None }], true)
+            }
+            Origin::Command { command, outputs } => {
+                let outputs =
+                    outputs.iter().map(|(name, path)| OutputFile { name: name.clone(), path: Some(path.clone()) });
+                (shell(&variables.expand(command)?, env, binary.network), outputs.collect(), false)
+            }
+        };
+        let prepare = match (&self.project.prepare, &binary.source) {
+            (Some(text), None) => Some(shell(&variables.expand(text)?, builder.native_environment(), false)),
+            _ => None,
+        };
+        let source = binary.source.clone().map_or(ProgramSource::Tree, ProgramSource::Archive);
+        let tree = || Error::bug("the tree was not hashed");
+        let mut inputs = vec![
+            ("command", Digest::of_json(&(&command, &outputs)).to_string()),
+            ("verification", Digest::of_json(&(binary.statically_linked, binary.glibc)).to_string()),
+            match &source {
+                ProgramSource::Tree => ("source tree", self.facts.tree.ok_or_else(tree)?.to_string()),
+                ProgramSource::Archive(archive) => ("source", archive.sha256.to_string()),
+            },
+        ];
+        if let Some(prepare) = &prepare {
+            inputs.push(("preparation", Digest::of_json(prepare).to_string()));
+        }
+        let work = Work::Program(ProgramBuild {
+            root: root.clone(),
+            source,
+            prepare,
+            command,
+            outputs,
+            statically_linked: binary.statically_linked,
+            glibc: binary.glibc,
+            shares_tree,
+        });
+        let id = StepId::new(&["binary", name.as_str(), arch.name()]);
+        Ok(self.add(id, Some(arch), root, &inputs, work))
+    }
+
+    fn images(&mut self, names: &[&Name]) -> Result<()> {
+        let project = self.project;
+        for arch in &project.arches {
+            for name in names {
+                if project.images[*name].arches.contains(arch) {
+                    self.image(name, *arch).context(|| format!("image '{name}'"))?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn image(&mut self, key: &Name, arch: Arch) -> Result<()> {
+        let project = self.project;
+        let image = &project.images[key];
+        let mut programs = BTreeMap::new();
+        let mut needs = Vec::new();
+        for (inside, output) in &image.programs {
+            let (name, binary) = project
+                .binaries
+                .iter()
+                .find(|(name, binary)| binary.output_names(name).contains(&output))
+                .ok_or_else(|| Error::bug(format!("nothing makes '{output}'")))?;
+            if !binary.arches.contains(&arch) {
+                return Err(Error::usage(format!("binary '{name}' is not built for {arch}"))
+                    .hint("give the image the same `arches` as its programs"));
+            }
+            let step = self.binary(name, binary, arch).context(|| format!("binary '{name}'"))?;
+            needs.push(step.clone());
+            programs.insert(inside.clone(), Program { step, output: output.clone() });
+        }
+        let variables = self.facts.variables.clone().with_arch(arch);
+        let expand = |map: &BTreeMap<String, String>| -> Result<BTreeMap<String, String>> {
+            map.iter().map(|(name, value)| Ok((name.clone(), variables.expand(value)?))).collect()
+        };
+        let name = variables.expand(&image.name)?;
+        let tags = image.tags.iter().map(|tag| Ok(format!("{name}:{}", variables.expand(tag)?)));
+        let mut labels = self.facts.labels.clone();
+        labels.entry("org.opencontainers.image.title".into()).or_insert_with(|| key.to_string());
+        labels.extend(expand(&image.labels)?);
+        let build = ImageBuild {
+            image: key.clone(),
+            names: tags.collect::<Result<_>>()?,
+            dockerfile: image.dockerfile.clone(),
+            programs,
+            files: image.files.clone(),
+            args: expand(&image.args)?,
+            labels,
+            created: self.facts.epoch,
+        };
+        let id = StepId::new(&["image", key.as_str(), arch.name()]);
+        self.add(id, Some(arch), needs, &[], Work::Image(build));
+        Ok(())
+    }
+}

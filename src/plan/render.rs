@@ -1,0 +1,169 @@
+//! Shows a plan to people and programs.
+
+use std::collections::BTreeMap;
+use std::fmt::Write;
+
+use serde::Serialize;
+
+use super::step::{Command, Plan, ProgramSource, Step, StepId, Work};
+use crate::domain::{Digest, Result, ResultExt};
+
+/// How a plan is shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Format {
+    /// For people.
+    Text,
+    /// For programs.
+    Json,
+    /// For graphviz.
+    Dot,
+}
+
+/// What is known of a step before anything runs.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(tag = "state", rename_all = "kebab-case")]
+pub enum State {
+    /// It was done with the same inputs.
+    Cached {
+        /// Hash of all inputs.
+        key: Digest,
+    },
+    /// It has to be done.
+    Build {
+        /// Hash of all inputs; unknown while a step that it needs is not done.
+        key: Option<Digest>,
+        /// Why.
+        reason: String,
+    },
+}
+
+/// The text of a plan.
+///
+/// # Errors
+/// A bug, if the plan cannot be written as JSON.
+pub fn render(plan: &Plan, states: &BTreeMap<StepId, State>, format: Format) -> Result<String> {
+    match format {
+        Format::Text => Ok(text(plan, states)),
+        Format::Json => json(plan, states),
+        Format::Dot => Ok(dot(plan, states)),
+    }
+}
+
+#[derive(Serialize)]
+struct Shown<'a> {
+    #[serde(flatten)]
+    step: &'a Step,
+    #[serde(flatten)]
+    state: Option<&'a State>,
+}
+
+fn json(plan: &Plan, states: &BTreeMap<StepId, State>) -> Result<String> {
+    let steps: Vec<Shown<'_>> = plan.steps.iter().map(|step| Shown { step, state: states.get(&step.id) }).collect();
+    let mut text = serde_json::to_string_pretty(&serde_json::json!({ "version": 1, "steps": steps }))
+        .or_bug(|| "cannot write the plan".into())?;
+    text.push('\n');
+    Ok(text)
+}
+
+fn dot(plan: &Plan, states: &BTreeMap<StepId, State>) -> String {
+    let mut text = String::from("digraph plan {\n  rankdir=LR;\n  node [shape=box];\n");
+    for step in &plan.steps {
+        let style = if matches!(states.get(&step.id), Some(State::Cached { .. })) { "dashed" } else { "solid" };
+        let _ = writeln!(text, "  \"{}\" [style={style}];", step.id);
+        for need in &step.needs {
+            let _ = writeln!(text, "  \"{need}\" -> \"{}\";", step.id);
+        }
+    }
+    text.push_str("}\n");
+    text
+}
+
+fn text(plan: &Plan, states: &BTreeMap<StepId, State>) -> String {
+    let mut text = String::new();
+    for step in &plan.steps {
+        let state = match states.get(&step.id) {
+            Some(State::Cached { key }) => format!("cached      {}", key.short()),
+            Some(State::Build { key: Some(key), reason }) => format!("will build  {}  {reason}", key.short()),
+            Some(State::Build { key: None, reason }) => format!("will build  {:12}  {reason}", "-"),
+            None => String::new(),
+        };
+        let _ = writeln!(text, "{}\n  {}", step.id, state.trim_end());
+        for (name, value) in details(step) {
+            let _ = writeln!(text, "  {name:<11} {}", value.trim_end().replace('\n', "\n              "));
+        }
+    }
+    let cached = states.values().filter(|state| matches!(state, State::Cached { .. })).count();
+    let _ = writeln!(text, "{} steps: {cached} cached, {} to build", plan.steps.len(), plan.steps.len() - cached);
+    text
+}
+
+fn details(step: &Step) -> Vec<(&'static str, String)> {
+    let mut lines = Vec::new();
+    match &step.work {
+        Work::Packages(layer) => {
+            lines.push(("packages", format!("{} from {}", layer.names.join(" "), layer.suite)));
+        }
+        Work::Archive(layer) => {
+            lines.push(("source", layer.source.sha256.to_string()));
+            lines.push(("into", layer.into.clone()));
+        }
+        Work::Library(library) => {
+            lines.push(("source", library.source.sha256.to_string()));
+            lines.push(("root", list(&library.root)));
+            command(&mut lines, "command", &library.command);
+        }
+        Work::Program(program) => {
+            lines.push((
+                "source",
+                match &program.source {
+                    ProgramSource::Tree => "the project's tree".into(),
+                    ProgramSource::Archive(archive) => archive.sha256.to_string(),
+                },
+            ));
+            lines.push(("root", list(&program.root)));
+            if let Some(prepare) = &program.prepare {
+                lines.push(("first", shown_argv(prepare)));
+            }
+            command(&mut lines, "command", &program.command);
+            let outputs: Vec<&str> = program.outputs.iter().map(|output| output.name.as_str()).collect();
+            lines.push(("outputs", outputs.join(" ")));
+        }
+        Work::Image(image) => {
+            lines.push(("names", image.names.join(" ")));
+            lines.push(("dockerfile", image.dockerfile.display().to_string()));
+            for (inside, program) in &image.programs {
+                lines.push(("file", format!("{inside} = {} of {}", program.output, program.step)));
+            }
+            for (inside, path) in &image.files {
+                lines.push(("file", format!("{inside} = {}", path.display())));
+            }
+        }
+    }
+    lines
+}
+
+fn command(lines: &mut Vec<(&'static str, String)>, name: &'static str, command: &Command) {
+    lines.push((name, shown_argv(command)));
+    lines.push(("in", command.cwd.clone()));
+    lines.push(("network", if command.network { "the machine's" } else { "none" }.into()));
+    let pairs: Vec<String> = command.env.iter().map(|(name, value)| format!("{name}={}", quoted(value))).collect();
+    lines.push(("environment", pairs.join("\n")));
+}
+
+fn list(ids: &[StepId]) -> String {
+    ids.iter().map(StepId::as_str).collect::<Vec<_>>().join(" < ")
+}
+
+/// As one would type it.
+fn shown_argv(command: &Command) -> String {
+    command.argv.iter().map(|word| quoted(word)).collect::<Vec<_>>().join(" ")
+}
+
+fn quoted(word: &str) -> String {
+    let plain = |b: u8| b.is_ascii_alphanumeric() || b"-_=./:,+@%".contains(&b);
+    if !word.is_empty() && word.bytes().all(plain) {
+        word.to_owned()
+    } else {
+        format!("'{}'", word.replace('\'', r"'\''"))
+    }
+}

@@ -1,0 +1,193 @@
+//! The plan as data: what `xbuild plan` prints, and what runs.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::path::PathBuf;
+
+use serde::Serialize;
+
+use crate::config::SourceArchive;
+use crate::domain::{Arch, GlibcVersion, Name};
+
+/// Everything that is to be done. A step stands after those that it needs.
+#[derive(Debug, Clone, Default, Serialize)]
+pub struct Plan {
+    /// The steps.
+    pub steps: Vec<Step>,
+}
+
+/// A step's name, unique in its plan: kind, then what tells it from others, as in `binary/router/s390x`.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+pub struct StepId(String);
+
+impl StepId {
+    /// A step's name from its parts.
+    pub fn new(parts: &[&str]) -> StepId {
+        StepId(parts.join("/"))
+    }
+
+    /// The text of it.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for StepId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(&self.0)
+    }
+}
+
+/// One piece of work.
+#[derive(Debug, Clone, Serialize)]
+pub struct Step {
+    /// Its name.
+    pub id: StepId,
+    /// The target, where there is one.
+    pub arch: Option<Arch>,
+    /// Steps whose results it uses.
+    pub needs: Vec<StepId>,
+    /// What the result depends on beside those, by name; the key hashes both.
+    pub inputs: BTreeMap<String, String>,
+    /// What to do.
+    pub work: Work,
+}
+
+/// The kinds of work.
+#[derive(Debug, Clone, Serialize)]
+#[serde(tag = "kind", rename_all = "kebab-case")]
+pub enum Work {
+    /// A layer of distribution packages.
+    Packages(PackageLayer),
+    /// A layer with an upstream archive.
+    Archive(ArchiveLayer),
+    /// A layer with a cross-built library.
+    Library(LibraryBuild),
+    /// Programs.
+    Program(ProgramBuild),
+    /// An image of one architecture.
+    Image(ImageBuild),
+}
+
+/// Packages to resolve, download, unpack and configure.
+#[derive(Debug, Clone, Serialize)]
+pub struct PackageLayer {
+    /// The release.
+    pub suite: String,
+    /// What is asked for; what that depends on comes along.
+    pub names: Vec<String>,
+    /// The layer that it stands on; without one, it is the base, with the essential packages.
+    pub below: Option<StepId>,
+    /// Only these files are kept, and nothing is configured.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub keep: Vec<String>,
+}
+
+/// An archive to unpack.
+#[derive(Debug, Clone, Serialize)]
+pub struct ArchiveLayer {
+    /// The archive.
+    pub source: SourceArchive,
+    /// Where its top folder's contents go.
+    pub into: String,
+}
+
+/// A library to build.
+#[derive(Debug, Clone, Serialize)]
+pub struct LibraryBuild {
+    /// Layers that it is built in, lowest first.
+    pub root: Vec<StepId>,
+    /// Its archive.
+    pub source: SourceArchive,
+    /// What runs.
+    pub command: Command,
+    /// Absolute paths that must be there afterwards.
+    pub installs: Vec<String>,
+}
+
+/// One or more programs that one command makes.
+#[derive(Debug, Clone, Serialize)]
+pub struct ProgramBuild {
+    /// Layers that it is built in, lowest first.
+    pub root: Vec<StepId>,
+    /// What is built.
+    pub source: ProgramSource,
+    /// Runs before, in the same tree.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub prepare: Option<Command>,
+    /// What runs.
+    pub command: Command,
+    /// What it makes.
+    pub outputs: Vec<OutputFile>,
+    /// What linkage is demanded.
+    #[serde(rename = "static", skip_serializing_if = "Option::is_none")]
+    pub statically_linked: Option<bool>,
+    /// The highest C library version that is allowed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub glibc: Option<GlibcVersion>,
+    /// Whether the tree may be shared with other programs of the architecture.
+    pub shares_tree: bool,
+}
+
+/// What a program is built from.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ProgramSource {
+    /// The project's tree.
+    Tree,
+    /// An upstream archive.
+    Archive(SourceArchive),
+}
+
+/// A file that a command makes.
+#[derive(Debug, Clone, Serialize)]
+pub struct OutputFile {
+    /// In `dist/<arch>/`.
+    pub name: Name,
+    /// In the source tree; without one, the command writes to the output folder.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub path: Option<String>,
+}
+
+/// A command in a builder.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Command {
+    /// Program and arguments.
+    pub argv: Vec<String>,
+    /// The environment; `XBUILD_JOBS` is added when it runs.
+    pub env: BTreeMap<String, String>,
+    /// Where it runs.
+    pub cwd: String,
+    /// Whether it may use the network.
+    pub network: bool,
+}
+
+/// An image to assemble.
+#[derive(Debug, Clone, Serialize)]
+pub struct ImageBuild {
+    /// Its key in the project.
+    pub image: Name,
+    /// Its names with tags, without an architecture.
+    pub names: Vec<String>,
+    /// The Dockerfile.
+    pub dockerfile: PathBuf,
+    /// Names in the context of programs.
+    pub programs: BTreeMap<String, Program>,
+    /// Names in the context of files.
+    pub files: BTreeMap<String, PathBuf>,
+    /// Values of ARG.
+    pub args: BTreeMap<String, String>,
+    /// Labels.
+    pub labels: BTreeMap<String, String>,
+    /// When the image counts as made, in seconds since 1970.
+    pub created: u64,
+}
+
+/// A program of an image: always of the image's own architecture.
+#[derive(Debug, Clone, Serialize)]
+pub struct Program {
+    /// The step that makes it.
+    pub step: StepId,
+    /// The name of the output.
+    pub output: Name,
+}
