@@ -11,7 +11,8 @@ use super::setup::{Loaded, Setup, exit};
 use crate::domain::{Arch, Error, Event, Name, Outcome, Result, ResultExt};
 use crate::engine::{Execution, StepResult};
 use crate::image::{
-    self, BaseImage, BuiltImage, Context, Dockerfile, Ignore, ImageName, Layout, LayerCache, Origin, SuffixStyle, Target,
+    self, BaseImage, BuiltImage, Context, Dockerfile, Ignore, ImageName, LayerCache, Layout, Origin, SuffixStyle,
+    Target,
 };
 use crate::plan::{Goal, ImageBuild, Plan, Step, Work, plan};
 use crate::store::Bucket;
@@ -224,4 +225,3 @@ fn print_names(setup: &Setup<'_>, layout: &Path, indexes: &BTreeMap<String, Stri
     }
     setup.print(&indexes.iter().map(|(name, digest)| format!("{name}@{digest}\n")).collect::<String>())
 }
-

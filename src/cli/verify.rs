@@ -15,8 +15,7 @@ pub(super) fn run(setup: &Setup<'_>, options: &VerifyOptions) -> Result<ExitCode
     for path in &files {
         let failed = || format!("cannot read {}", path.display());
         let bytes = std::fs::read(path).or_usage(failed)?;
-        let subject =
-            Subject::read(&bytes).map_err(|cause| Error::usage(format!("{} {cause}", path.display())))?;
+        let subject = Subject::read(&bytes).map_err(|cause| Error::usage(format!("{} {cause}", path.display())))?;
         text += &format!("{}\n", path.display());
         match &subject {
             Subject::Program(facts) => {

@@ -102,8 +102,7 @@ pub fn states(store: &Store, scope: &str, plan: &Plan) -> BTreeMap<StepId, State
         let mut resolved = None;
         if let Work::Packages(layer) = &step.work {
             let below = layer.below.as_ref().and_then(|id| lists.get(id).copied());
-            let list: Option<Resolution> =
-                store.read_json(Bucket::Resolutions, &resolution_key(step, layer, below));
+            let list: Option<Resolution> = store.read_json(Bucket::Resolutions, &resolution_key(step, layer, below));
             resolved = list.map(|list| list.digest());
             match resolved {
                 Some(digest) => _ = lists.insert(step.id.clone(), digest),

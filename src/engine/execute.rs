@@ -49,10 +49,7 @@ impl Board {
     }
 
     fn receiver(&self, id: &StepId) -> Result<Receiver> {
-        self.senders
-            .get(id)
-            .map(Sender::subscribe)
-            .ok_or_else(|| Error::bug(format!("the plan has no step {id}")))
+        self.senders.get(id).map(Sender::subscribe).ok_or_else(|| Error::bug(format!("the plan has no step {id}")))
     }
 
     /// A step's result, once it is there.
@@ -121,7 +118,9 @@ pub async fn execute(workshop: &Arc<Workshop>, plan: &Plan) -> Result<Execution>
     let mut execution = Execution::default();
     for step in plan.steps.iter().filter(|step| !matches!(step.work, Work::Image(_))) {
         let result = board.receiver(&step.id)?.borrow().clone();
-        execution.results.insert(step.id.clone(), result.ok_or_else(|| Error::bug(format!("{} never ended", step.id)))?);
+        execution
+            .results
+            .insert(step.id.clone(), result.ok_or_else(|| Error::bug(format!("{} never ended", step.id)))?);
     }
     let mut errors = board.errors.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
     execution.errors = std::mem::take(&mut *errors);

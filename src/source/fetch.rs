@@ -33,7 +33,10 @@ pub async fn fetch(fetcher: &Fetcher<'_>, archive: &SourceArchive, step: &str) -
         return Ok((place, None));
     }
     if fetcher.offline {
-        return Err(Error::environment(format!("{} is not in the store, and --offline forbids downloads", archive.sha256)));
+        return Err(Error::environment(format!(
+            "{} is not in the store, and --offline forbids downloads",
+            archive.sha256
+        )));
     }
     let mut failures: Vec<String> = Vec::new();
     for origin in &archive.sources {
@@ -68,19 +71,20 @@ async fn download(fetcher: &Fetcher<'_>, url: &str, archive: &SourceArchive, ste
         .read_timeout(Duration::from_secs(30))
         .build()
         .or_environment(|| "cannot start a download".into())?;
-    let mut response =
-        client.get(url).send().await.and_then(reqwest::Response::error_for_status).map_err(|error| {
-            // The address stands before the message already.
-            Error::environment("cannot download").because(error.without_url())
-        })?;
+    let mut response = client.get(url).send().await.and_then(reqwest::Response::error_for_status).map_err(|error| {
+        // The address stands before the message already.
+        Error::environment("cannot download").because(error.without_url())
+    })?;
     let total = response.content_length();
     let scratch = fetcher.store.scratch()?;
     let path = scratch.path().join("archive");
     let failed = || format!("cannot write {}", path.display());
     let mut writer = DigestWriter::new(std::fs::File::create(&path).or_environment(failed)?);
     let mut done = 0;
-    while let Some(piece) =
-        response.chunk().await.map_err(|error| Error::environment("the download broke off").because(error.without_url()))?
+    while let Some(piece) = response
+        .chunk()
+        .await
+        .map_err(|error| Error::environment("the download broke off").because(error.without_url()))?
     {
         done += piece.len() as u64;
         if done > LARGEST {

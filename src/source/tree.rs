@@ -43,7 +43,8 @@ pub fn hash_tree(folder: &Path, digests: &FileDigests) -> Result<Tree> {
         Box::new(|entry| {
             let line = entry.or_environment(|| "cannot list the project".into()).and_then(|entry| {
                 let path = entry.path();
-                let metadata = fs::symlink_metadata(path).or_environment(|| format!("cannot read {}", path.display()))?;
+                let metadata =
+                    fs::symlink_metadata(path).or_environment(|| format!("cannot read {}", path.display()))?;
                 let name = path.strip_prefix(folder).unwrap_or(path).as_os_str().as_bytes().to_vec();
                 Ok(describe(path, &metadata, digests)?.map(|text| (name, text)))
             });

@@ -214,7 +214,8 @@ impl Build<'_> {
                 None => (out, output.name.as_str()),
             };
             let file = inside(root, path).map_err(|cause| {
-                Error::build(format!("{} made no file '{path}'", job.step.id)).because(cause)
+                Error::build(format!("{} made no file '{path}'", job.step.id))
+                    .because(cause)
                     .hint("`outputs` says which files the command makes, below the source tree")
             })?;
             let bytes = fs::read(&file).or_build(|| format!("cannot read '{path}' of {}", job.step.id))?;
@@ -318,4 +319,3 @@ fn shell_hint(job: &Job) -> String {
     let arch = job.step.arch.map(|arch| arch.to_string()).unwrap_or_default();
     format!("`xbuild shell --arch {arch}` opens a shell in the same place")
 }
-

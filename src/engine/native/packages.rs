@@ -309,7 +309,9 @@ fn configure(workshop: &Workshop, layer: &Pending<'_>, below: Option<Digest>, sc
     let exits = sandbox::run(&spec, &workshop.stop, &mut output)?;
     match exits.first() {
         Some(Some(exit)) if exit.success() => Ok(exit.cpu),
-        Some(Some(exit)) => Err(Error::environment(format!("cannot configure the packages of {}: {exit}", layer.step.id))),
+        Some(Some(exit)) => {
+            Err(Error::environment(format!("cannot configure the packages of {}: {exit}", layer.step.id)))
+        }
         _ => Err(Error::bug("a command without an end")),
     }
 }

@@ -166,9 +166,8 @@ fn listen(
         }
     }
     // After a gate that failed, the rest was never started.
-    let failed_gate = |(exit, command): (&Option<Exit>, &super::Command)| {
-        command.gate && exit.is_some_and(|exit| !exit.success())
-    };
+    let failed_gate =
+        |(exit, command): (&Option<Exit>, &super::Command)| command.gate && exit.is_some_and(|exit| !exit.success());
     let expected = match exits.iter().zip(&spec.commands).position(failed_gate) {
         Some(gate) => &exits[..=gate],
         None => &exits[..],
