@@ -12,6 +12,7 @@ pub mod domain;
 pub mod engine;
 pub mod image;
 pub mod plan;
+pub mod report;
 pub mod store;
 pub mod verify;
 
