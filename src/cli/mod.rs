@@ -24,7 +24,7 @@ use crate::domain::{Error, Result};
 use crate::report::{Mode, Printer};
 
 /// Runs the program on the process's arguments.
-pub fn main() -> ExitCode {
+pub(crate) fn main() -> ExitCode {
     let arguments = match Arguments::try_parse() {
         Ok(arguments) => arguments,
         Err(error) => {
