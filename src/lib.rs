@@ -8,6 +8,7 @@
 
 pub mod config;
 pub mod debian;
+pub mod doctor;
 pub mod domain;
 pub mod engine;
 pub mod image;
