@@ -51,7 +51,7 @@ fn room(store: &Path) -> Finding {
     const NAME: &str = "disk";
     let folder = existing(store);
     let free = match nix::sys::statvfs::statvfs(folder) {
-        Ok(numbers) => numbers.blocks_available() as u64 * numbers.fragment_size() as u64,
+        Ok(numbers) => numbers.blocks_available().saturating_mul(numbers.fragment_size()),
         Err(error) => return Finding::limited(NAME, NATIVE, format!("{}: {error}", folder.display())),
     };
     let detail = format!("{} free in {}", size(free), folder.display());
