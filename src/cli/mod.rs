@@ -67,7 +67,7 @@ async fn dispatch(arguments: &Arguments, printer: &Printer) -> Result<ExitCode> 
         Verb::Shell(options) => run::shell(&setup, options).await,
         Verb::Plan(options) => plan::run(&setup, options),
         Verb::Verify(options) => verify::run(&setup, options),
-        Verb::Doctor => doctor::run(&setup).await,
+        Verb::Doctor => doctor::run(&setup),
         Verb::Cache(options) => cache::run(&setup, options),
     }
 }
