@@ -89,7 +89,7 @@ impl<'a> Setup<'a> {
         let facts = Facts {
             host: Arch::host()?,
             tree: tree?.map(|tree| tree.digest),
-            variables: variables(&project, &git, &self.options().set),
+            variables: variables(&project, &git),
             epoch,
             labels: labels(&git),
         };
@@ -144,11 +144,12 @@ fn epoch(git: &GitFacts) -> Result<u64> {
     }
 }
 
-fn variables(project: &Project, git: &GitFacts, set: &BTreeMap<String, String>) -> Variables {
+/// The project's variables, and those of git that it does not set itself.
+fn variables(project: &Project, git: &GitFacts) -> Variables {
     let mut variables = project.variables.clone();
     for (name, value) in [("version", &git.version), ("revision", &git.revision)] {
         match value {
-            _ if set.contains_key(name) => {}
+            _ if variables.has(name) => {}
             Some(value) => variables.set(name, value),
             None => variables.set_missing(name, git.missing.as_deref().unwrap_or("git does not tell")),
         }
