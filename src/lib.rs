@@ -6,12 +6,15 @@
 //! user wants  happen      happen      out
 //! ```
 
+mod cli;
 pub mod config;
 pub mod debian;
 pub mod domain;
 pub mod engine;
 pub mod image;
 pub mod plan;
+pub mod report;
+pub mod source;
 pub mod store;
 pub mod verify;
 
@@ -22,5 +25,5 @@ pub fn main() -> ExitCode {
     if std::env::args_os().nth(1).is_some_and(|argument| argument == engine::native::sandbox::CHILD_ARGUMENT) {
         return engine::native::sandbox::child_main();
     }
-    ExitCode::SUCCESS
+    cli::main()
 }

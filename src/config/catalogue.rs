@@ -45,6 +45,14 @@ impl Catalogue {
         Recipe::parse(&file, &text)
     }
 
+    /// The text of a toolchain's definition, with its comments.
+    ///
+    /// # Errors
+    /// A usage error that lists what there is.
+    pub fn toolchain_text(&self, name: &Name) -> Result<String> {
+        self.text(&self.folder, &TOOLCHAINS, name.as_str(), "toolchain").map(|(_, text)| text)
+    }
+
     /// Names of all toolchains, sorted.
     pub fn toolchains(&self) -> Vec<Name> {
         names(&self.folder, &TOOLCHAINS)

@@ -66,7 +66,14 @@ pub fn install(
     let mut order: Vec<(usize, usize)> =
         layers.iter().enumerate().flat_map(|(layer, l)| (0..l.packages.len()).map(move |at| (layer, at))).collect();
     order.sort_by_key(|&(layer, at)| (layer, std::cmp::Reverse(layers[layer].packages[at].size)));
-    let packages: Vec<Package> = order.iter().map(|&(layer, at)| layers[layer].packages[at].clone()).collect();
+    // A package may be in several layers; it is downloaded once.
+    let mut packages: Vec<Package> = Vec::new();
+    for &(layer, at) in &order {
+        let package = &layers[layer].packages[at];
+        if !packages.iter().any(|other| other.file_name == package.file_name) {
+            packages.push(package.clone());
+        }
+    }
     let unpacked = layers.iter().map(|layer| layer.packages.iter().map(|_| None).collect()).collect();
     let shared = Shared { work: Mutex::new(Work { unpacked, ..Work::default() }), changed: Condvar::new() };
     for (number, _) in layers.iter().enumerate().filter(|(_, layer)| layer.packages.is_empty()) {
@@ -85,12 +92,9 @@ pub fn install(
             false => progress(done, total),
         };
         let mut on_file = |package: &Package, path: PathBuf| {
-            let place =
-                packages.iter().position(|other| other.file_name == package.file_name && other.url == package.url);
-            if let Some((layer, at)) = place.map(|place| order[place]) {
-                shared.lock().ready.push((layer, at, path));
-                shared.changed.notify_one();
-            }
+            let wanted = |&&(layer, at): &&(usize, usize)| layers[layer].packages[at].file_name == package.file_name;
+            shared.lock().ready.extend(order.iter().filter(wanted).map(|&(layer, at)| (layer, at, path.clone())));
+            shared.changed.notify_all();
             Ok(())
         };
         match download(apt, &packages, archives, &mut checked, &mut on_file) {

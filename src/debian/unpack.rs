@@ -125,7 +125,7 @@ impl Unpacking {
     ///
     /// # Errors
     /// An environment error where something cannot be written, or a folder is something else in a lower layer.
-    pub fn complete(self, unpacked: &[Unpacked], installed: &str) -> Result<()> {
+    pub fn complete(&self, unpacked: &[Unpacked], installed: &str) -> Result<()> {
         let mut tree = self.tree()?;
         for name in ["lib32", "lib64", "libx32"] {
             if self.below.is_empty() && tree.stat(&["usr".into(), name.into()])?.is_some() {

@@ -1,3 +1,12 @@
 //! Makes what a plan says.
 
+mod assess;
+mod dist;
+mod execute;
 pub mod native;
+mod workshop;
+
+pub use assess::{Assessment, Resolution, assess, layer_path, resolution_key, states};
+pub use dist::{BuildRecord, Dist};
+pub use execute::{Execution, StepResult, execute};
+pub use workshop::{Workshop, WorkshopOptions};

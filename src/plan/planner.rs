@@ -77,6 +77,33 @@ pub fn test_command(project: &Project, facts: &Facts, binary: &Binary, arch: Arc
     Ok(shell(&variables.expand(text)?, env, false))
 }
 
+/// A command in the builder of an architecture, and the layers of the builder's root, lowest first.
+///
+/// # Errors
+/// A usage error for a template that does not expand.
+pub fn builder_command(
+    project: &Project,
+    facts: &Facts,
+    arch: Arch,
+    argv: Vec<String>,
+    network: bool,
+) -> Result<(Command, Vec<StepId>)> {
+    let mut planner = Planner { project, facts, plan: Plan::default() };
+    planner.builders()?;
+    let kind = |step: &Step| match (&step.work, step.arch) {
+        (Work::Packages(layer), _) if layer.below.is_none() => 0,
+        (Work::Packages(_) | Work::Archive(_), None) => 1,
+        (Work::Packages(_), Some(_)) => 2,
+        _ => 3,
+    };
+    let mut steps: Vec<&Step> = planner.plan.steps.iter().filter(|step| step.arch.is_none_or(|a| a == arch)).collect();
+    steps.sort_by_key(|step| kind(step));
+    let order = steps.iter().map(|step| step.id.clone()).collect();
+    let components: Vec<Name> = project.toolchain.components.keys().cloned().collect();
+    let env = planner.builder(&components, arch).environment()?;
+    Ok((Command { argv, env, cwd: SOURCE.into(), network }, order))
+}
+
 fn selected<'a, T>(names: &'a [Name], all: &'a BTreeMap<Name, T>, what: &str) -> Result<Vec<&'a Name>> {
     if let Some(name) = names.iter().find(|name| !all.contains_key(*name)) {
         let known: Vec<&str> = all.keys().map(Name::as_str).collect();

@@ -81,7 +81,7 @@ impl<'a> Init<'a> {
     /// Returns when every command has ended, or when xbuild is gone.
     fn run(mut self) -> Result<()> {
         loop {
-            while self.next < self.spec.commands.len() && self.running.len() < self.spec.parallel.max(1) {
+            while self.next < self.spec.commands.len() && self.may_start() {
                 self.start(self.next)?;
                 self.next += 1;
             }
@@ -112,6 +112,12 @@ impl<'a> Init<'a> {
                 self.reap()?;
             }
         }
+    }
+
+    fn may_start(&self) -> bool {
+        let before = self.next.checked_sub(1).map(|index| &self.spec.commands[index]);
+        let gated = before.is_some_and(|command| command.gate) && !self.running.is_empty();
+        !gated && self.running.len() < self.spec.parallel.max(1)
     }
 
     fn start(&mut self, index: usize) -> Result<()> {
@@ -218,7 +224,10 @@ impl<'a> Init<'a> {
         Ok(())
     }
 
-    fn exited(&self, command: usize, exit: Exit) -> Result<()> {
+    fn exited(&mut self, command: usize, exit: Exit) -> Result<()> {
+        if self.spec.commands[command].gate && !exit.success() {
+            self.next = self.spec.commands.len();
+        }
         let payload = serde_json::to_vec(&exit).or_bug(|| "cannot tell how a command ended".into())?;
         self.send(Kind::Exited, command, &payload)
     }

@@ -98,12 +98,12 @@ impl Stop {
     }
 }
 
-/// Runs the spec's commands and returns how each ended, in their order. Blocks; `output` gets every piece of output
-/// with the index of its command.
+/// Runs the spec's commands and returns how each ended, in their order; `None` for one that was never started, because
+/// a gate before it failed. Blocks; `output` gets every piece of output with the index of its command.
 ///
 /// # Errors
 /// When the sandbox cannot be made, or was stopped. A command that fails is no error here.
-pub fn run(spec: &Spec, stop: &Stop, output: &mut dyn FnMut(usize, Stream, &[u8])) -> Result<Vec<Exit>> {
+pub fn run(spec: &Spec, stop: &Stop, output: &mut dyn FnMut(usize, Stream, &[u8])) -> Result<Vec<Option<Exit>>> {
     let (socket, theirs) = UnixStream::pair().or_environment(|| "cannot make a socket pair".into())?;
     let watch = stop.watch(&socket)?;
     let result = start(spec, theirs).and_then(|mut child| {
@@ -144,7 +144,7 @@ fn listen(
     socket: &UnixStream,
     child: &Child,
     output: &mut dyn FnMut(usize, Stream, &[u8]),
-) -> Result<Vec<Exit>> {
+) -> Result<Vec<Option<Exit>>> {
     let lost = || "lost the sandbox".to_owned();
     let payload = serde_json::to_vec(spec).or_bug(|| "cannot write the spec of a sandbox".into())?;
     frame::send(socket, Kind::Spec, 0, &payload).or_environment(lost)?;
@@ -165,9 +165,17 @@ fn listen(
             Kind::Spec | Kind::Mapped => return Err(Error::bug("the sandbox answers out of turn")),
         }
     }
-    exits.into_iter().collect::<Option<Vec<Exit>>>().ok_or_else(|| {
-        Error::environment("the sandbox ended before its commands did").hint("was it killed for memory?")
-    })
+    // After a gate that failed, the rest was never started.
+    let failed_gate =
+        |(exit, command): (&Option<Exit>, &super::Command)| command.gate && exit.is_some_and(|exit| !exit.success());
+    let expected = match exits.iter().zip(&spec.commands).position(failed_gate) {
+        Some(gate) => &exits[..=gate],
+        None => &exits[..],
+    };
+    if expected.contains(&None) {
+        return Err(Error::environment("the sandbox ended before its commands did").hint("was it killed for memory?"));
+    }
+    Ok(exits)
 }
 
 /// The child's report: the message, then hints, a line each.

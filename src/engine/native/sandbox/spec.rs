@@ -96,6 +96,8 @@ pub struct Command {
     pub env: BTreeMap<String, String>,
     /// Absolute, inside; made when it is absent.
     pub cwd: PathBuf,
+    /// Commands after this one start only once it has succeeded.
+    pub gate: bool,
 }
 
 /// Where a command's streams go.

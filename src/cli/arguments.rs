@@ -1,0 +1,272 @@
+//! The command line.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+use crate::domain::{Arch, Name};
+use crate::report::{Colour, Verbosity};
+
+/// Cross-builds programs and multi-architecture images.
+#[derive(Debug, Parser)]
+#[command(name = "xbuild", version, max_term_width = 100, after_help = EXAMPLES)]
+pub(super) struct Arguments {
+    #[command(flatten)]
+    pub(super) global: Global,
+    #[command(subcommand)]
+    pub(super) verb: Verb,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  xbuild toolchain --arch s390x        prepare the builder for one architecture
+  xbuild binaries                      build every program for every architecture into dist/
+  xbuild binaries router --arch arm64  build one program for one architecture
+  xbuild test                          run the programs' tests, foreign ones under QEMU
+  xbuild images                        package everything into dist/images
+  xbuild plan                          show what would be done, and why
+  xbuild doctor                        say what works on this machine, and what mends the rest
+
+Exit codes: 0 done, 1 the build or a test failed, 2 usage or configuration, 3 environment, 4 registry,
+70 a bug in xbuild, 130 interrupted";
+
+#[derive(Debug, Args)]
+pub(super) struct Global {
+    /// The project's folder
+    #[arg(short = 'C', value_name = "DIR", default_value = ".", global = true, hide_default_value = true)]
+    pub(super) folder: PathBuf,
+    /// The project's file [default: DIR/xbuild.yaml]
+    #[arg(short = 'f', long = "file", value_name = "FILE", global = true)]
+    pub(super) file: Option<PathBuf>,
+    /// Give a variable of the project a value; XBUILD_<NAME> in the environment does the same
+    #[arg(long, value_name = "NAME=VALUE", value_parser = parse_pair, global = true)]
+    pub(super) set: Vec<(String, String)>,
+    /// What runs the commands [default: native]
+    #[arg(long, value_enum, env = "XBUILD_ENGINE", global = true)]
+    pub(super) engine: Option<Engine>,
+    /// Processors to use [default: all]
+    #[arg(short = 'j', long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..), global = true)]
+    pub(super) jobs: Option<u16>,
+    /// Download nothing
+    #[arg(long, global = true)]
+    pub(super) offline: bool,
+    /// Write results and events as JSON
+    #[arg(long, global = true)]
+    pub(super) json: bool,
+    /// Show the output of commands, and cached steps
+    #[arg(short, long, global = true, conflicts_with = "quiet")]
+    verbose: bool,
+    /// Show failures only
+    #[arg(short, long, global = true)]
+    quiet: bool,
+    /// When to use colour
+    #[arg(long, value_enum, default_value_t = ColourChoice::Auto, value_name = "WHEN", global = true, hide_default_value = true, hide_possible_values = false)]
+    color: ColourChoice,
+}
+
+impl Global {
+    pub(super) fn verbosity(&self) -> Verbosity {
+        match (self.verbose, self.quiet) {
+            (true, _) => Verbosity::Verbose,
+            (_, true) => Verbosity::Quiet,
+            _ => Verbosity::Normal,
+        }
+    }
+
+    pub(super) fn colour(&self) -> Colour {
+        match self.color {
+            ColourChoice::Auto => Colour::Auto,
+            ColourChoice::Always => Colour::Always,
+            ColourChoice::Never => Colour::Never,
+        }
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum ColourChoice {
+    Auto,
+    Always,
+    Never,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(super) enum Engine {
+    /// Built in: namespaces, no daemon, no root
+    Native,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum Verb {
+    /// Prepare builders, or look at toolchains
+    Toolchain(ToolchainOptions),
+    /// Cross-build programs into dist/<arch>/
+    Binaries(Selection),
+    /// Run the programs' tests, foreign ones under QEMU
+    Test(TestOptions),
+    /// Package programs into images in dist/images
+    Images(Selection),
+    /// Run a command in a builder, in the project's tree
+    Run(RunOptions),
+    /// Open a shell in a builder, in the project's tree
+    Shell(ShellOptions),
+    /// Show every step: its key, its state, what runs
+    Plan(PlanOptions),
+    /// Show facts of programs: machine, linkage, C library, and more
+    Verify(VerifyOptions),
+    /// Say what works on this machine, and what mends the rest
+    Doctor,
+    /// Look at the store, clean it, check it
+    Cache(CacheOptions),
+}
+
+#[derive(Debug, Args)]
+pub(super) struct ArchOptions {
+    /// Architectures, with commas between [default: the project's]
+    #[arg(short, long = "arch", value_name = "ARCH,..", value_delimiter = ',', value_parser = parse_arch)]
+    pub(super) arches: Vec<Arch>,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Selection {
+    /// Only these [default: all of the project]
+    #[arg(value_name = "NAME", value_parser = parse_name)]
+    pub(super) names: Vec<Name>,
+    #[command(flatten)]
+    pub(super) arch: ArchOptions,
+    /// Ask the package mirror again which versions there are
+    #[arg(long)]
+    pub(super) update: bool,
+}
+
+#[derive(Debug, Args)]
+#[command(args_conflicts_with_subcommands = true)]
+pub(super) struct ToolchainOptions {
+    #[command(subcommand)]
+    pub(super) verb: Option<ToolchainVerb>,
+    #[command(flatten)]
+    pub(super) build: ToolchainBuild,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct ToolchainBuild {
+    /// The toolchain [default: the project's, or debian-trixie]
+    #[arg(value_name = "TOOLCHAIN", value_parser = parse_name)]
+    pub(super) name: Option<Name>,
+    #[command(flatten)]
+    pub(super) arch: ArchOptions,
+    /// Ask the package mirror again which versions there are
+    #[arg(long)]
+    pub(super) update: bool,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum ToolchainVerb {
+    /// List the toolchains there are
+    Ls,
+    /// Show a toolchain's definition
+    Show {
+        /// The toolchain
+        #[arg(value_name = "TOOLCHAIN", value_parser = parse_name)]
+        name: Name,
+        /// Show it as a Dockerfile that makes the same builder
+        #[arg(long)]
+        dockerfile: bool,
+        #[command(flatten)]
+        arch: ArchOptions,
+    },
+    /// Prepare builders
+    Build(ToolchainBuild),
+}
+
+#[derive(Debug, Args)]
+pub(super) struct TestOptions {
+    #[command(flatten)]
+    pub(super) selection: Selection,
+    /// Run the programs with these arguments instead of their tests
+    #[arg(last = true, value_name = "ARG")]
+    pub(super) arguments: Vec<String>,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct RunOptions {
+    /// The builder's architecture
+    #[arg(short, long, value_name = "ARCH", value_parser = parse_arch)]
+    pub(super) arch: Arch,
+    /// Give the command the machine's network
+    #[arg(long)]
+    pub(super) network: bool,
+    /// The command and its arguments
+    #[arg(last = true, required = true, value_name = "CMD")]
+    pub(super) command: Vec<String>,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct ShellOptions {
+    /// The builder's architecture
+    #[arg(short, long, value_name = "ARCH", value_parser = parse_arch)]
+    pub(super) arch: Arch,
+    /// Give the shell the machine's network
+    #[arg(long)]
+    pub(super) network: bool,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct PlanOptions {
+    /// Only these images or programs [default: all of the project]
+    #[arg(value_name = "NAME", value_parser = parse_name)]
+    pub(super) names: Vec<Name>,
+    #[command(flatten)]
+    pub(super) arch: ArchOptions,
+    /// How to show it
+    #[arg(long, value_enum, default_value_t = PlanFormat::Text)]
+    pub(super) format: PlanFormat,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(super) enum PlanFormat {
+    Text,
+    Json,
+    Dot,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct VerifyOptions {
+    /// Programs to look at [default: all in dist/]
+    #[arg(value_name = "FILE")]
+    pub(super) files: Vec<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct CacheOptions {
+    #[command(subcommand)]
+    pub(super) verb: CacheVerb,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum CacheVerb {
+    /// Show what the store holds
+    Ls,
+    /// Remove what is left over, and what was not used for a while
+    Gc {
+        /// Days without use after which something goes
+        #[arg(long, value_name = "DAYS", default_value_t = 30)]
+        unused: u32,
+    },
+    /// Check the store against its records
+    Fsck,
+}
+
+fn parse_arch(text: &str) -> Result<Arch, String> {
+    Arch::find(text).ok_or_else(|| format!("there are {}", Arch::names()))
+}
+
+fn parse_name(text: &str) -> Result<Name, String> {
+    text.parse().map_err(|error: crate::domain::ParseNameError| error.to_string())
+}
+
+fn parse_pair(text: &str) -> Result<(String, String), String> {
+    match text.split_once('=') {
+        Some((name, value)) if !name.is_empty() => Ok((name.to_owned(), value.to_owned())),
+        _ => Err("it is NAME=VALUE".into()),
+    }
+}

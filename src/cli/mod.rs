@@ -1,0 +1,73 @@
+//! The edge: arguments in, exit code out; one verb per file.
+
+mod arguments;
+mod binaries;
+mod build;
+mod cache;
+mod doctor;
+mod images;
+mod plan;
+mod run;
+mod setup;
+mod test;
+mod toolchain;
+mod verify;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use arguments::{Arguments, Verb};
+use setup::Setup;
+
+use crate::domain::{Error, Result};
+use crate::report::{Mode, Printer};
+
+/// Runs the program on the process's arguments.
+pub fn main() -> ExitCode {
+    let arguments = match Arguments::try_parse() {
+        Ok(arguments) => arguments,
+        Err(error) => {
+            // Nobody is left to tell when this fails.
+            let _ = error.print();
+            return ExitCode::from(if error.use_stderr() { 2 } else { 0 });
+        }
+    };
+    let global = &arguments.global;
+    let printer = Printer::new(Mode::detect(global.json, global.colour()), global.verbosity());
+    let result = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .worker_threads(2)
+        .build()
+        .map_err(|cause| Error::environment("cannot start").because(cause))
+        .and_then(|runtime| {
+            let result = runtime.block_on(dispatch(&arguments, &printer));
+            // Sandboxes end with their sockets; nothing else is worth waiting for.
+            runtime.shutdown_background();
+            result
+        });
+    printer.finish();
+    match result {
+        Ok(code) => code,
+        Err(error) => {
+            printer.error(&error);
+            ExitCode::from(error.kind().exit_code())
+        }
+    }
+}
+
+async fn dispatch(arguments: &Arguments, printer: &Printer) -> Result<ExitCode> {
+    let setup = Setup::new(&arguments.global, printer);
+    match &arguments.verb {
+        Verb::Toolchain(options) => toolchain::run(&setup, options).await,
+        Verb::Binaries(options) => binaries::run(&setup, options).await,
+        Verb::Test(options) => test::run(&setup, options).await,
+        Verb::Images(options) => images::run(&setup, options).await,
+        Verb::Run(options) => run::run(&setup, options).await,
+        Verb::Shell(options) => run::shell(&setup, options).await,
+        Verb::Plan(options) => plan::run(&setup, options),
+        Verb::Verify(options) => verify::run(&setup, options),
+        Verb::Doctor => doctor::run(&setup).await,
+        Verb::Cache(options) => cache::run(&setup, options),
+    }
+}

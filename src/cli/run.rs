@@ -1,0 +1,51 @@
+//! `xbuild run` and `xbuild shell`
+
+use std::process::ExitCode;
+
+use super::arguments::{RunOptions, ShellOptions};
+use super::build::build;
+use super::setup::{Setup, exit};
+use crate::domain::{Arch, Error, Result};
+use crate::engine::StepResult;
+use crate::engine::native::{Interactive, run_interactive};
+use crate::plan::{Goal, builder_command, plan};
+
+/// Shows where one is, and reads no file of the user's.
+const SHELL: [&str; 4] = ["/bin/sh", "-c", "PS1=\"[$XBUILD_ARCH] \\w \\$ \" exec bash --norc", "sh"];
+
+pub(super) async fn run(setup: &Setup<'_>, options: &RunOptions) -> Result<ExitCode> {
+    inside(setup, options.arch, options.network, options.command.clone()).await
+}
+
+pub(super) async fn shell(setup: &Setup<'_>, options: &ShellOptions) -> Result<ExitCode> {
+    inside(setup, options.arch, options.network, SHELL.map(str::to_owned).to_vec()).await
+}
+
+/// Prepares the architecture's builder, and runs a command with xbuild's own streams in it.
+async fn inside(setup: &Setup<'_>, arch: Arch, network: bool, argv: Vec<String>) -> Result<ExitCode> {
+    let project = setup.project_or_toolchain(None, &[arch])?;
+    let loaded = setup.load_builder(project, false)?;
+    let plan = plan(&loaded.project, &loaded.facts, &Goal::Toolchain)?;
+    let built = build(setup, &loaded, &plan).await?;
+    if !built.success() {
+        setup.printer.summary();
+        return Ok(exit(false));
+    }
+    let (command, order) = builder_command(&loaded.project, &loaded.facts, arch, argv, network)?;
+    let layers = order
+        .iter()
+        .map(|id| match built.execution.results.get(id) {
+            Some(StepResult::Done(record)) => Ok(record.key),
+            _ => Err(Error::bug(format!("{id} is not done"))),
+        })
+        .collect::<Result<Vec<_>>>()?;
+    setup.printer.finish();
+    let workshop = loaded.workshop.clone();
+    let request = Interactive { layers, command };
+    let exit = tokio::task::spawn_blocking(move || run_interactive(&workshop, &request))
+        .await
+        .map_err(|error| Error::bug("a command panicked").because(error))??;
+    // What a shell answers for a command that a signal ended.
+    let code = exit.code.or(exit.signal.map(|signal| 128 + signal)).unwrap_or(1);
+    Ok(ExitCode::from(u8::try_from(code).unwrap_or(1)))
+}

@@ -1,0 +1,185 @@
+//! What most verbs start with: the project, its facts, the workshop.
+
+use std::collections::BTreeMap;
+use std::io::Write;
+use std::path::Path;
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use super::arguments::Global;
+use crate::config::{Project, ProjectOptions, Variables};
+use crate::domain::{Arch, Name, Result, ResultExt};
+use crate::engine::native::sandbox::Stop;
+use crate::engine::{Workshop, WorkshopOptions};
+use crate::plan::Facts;
+use crate::report::Printer;
+use crate::source::{GitFacts, hash_tree};
+use crate::store::{FileDigests, Store};
+
+/// Carries the global options to the verbs.
+pub(super) struct Setup<'a> {
+    pub(super) global: &'a Global,
+    pub(super) printer: &'a Printer,
+}
+
+/// A project, and what was found out about it.
+pub(super) struct Loaded {
+    pub(super) project: Project,
+    pub(super) facts: Facts,
+    pub(super) workshop: Arc<Workshop>,
+    pub(super) digests: FileDigests,
+}
+
+impl<'a> Setup<'a> {
+    pub(super) fn new(global: &'a Global, printer: &'a Printer) -> Setup<'a> {
+        Setup { global, printer }
+    }
+
+    pub(super) fn options(&self) -> ProjectOptions {
+        let prefix = "XBUILD_";
+        let mut set: BTreeMap<String, String> = std::env::vars()
+            .filter_map(|(name, value)| Some((name.strip_prefix(prefix)?.to_lowercase(), value)))
+            .filter(|(name, _)| !["store", "engine", "debian_mirror"].contains(&name.as_str()))
+            .collect();
+        set.extend(self.global.set.iter().cloned());
+        ProjectOptions { folder: self.global.folder.clone(), file: self.global.file.clone(), set }
+    }
+
+    /// The project of the command line, for some of its architectures.
+    pub(super) fn project(&self, arches: &[Arch]) -> Result<Project> {
+        Project::load(&self.options())?.for_arches(arches)
+    }
+
+    /// The project if there is one, else a bare toolchain.
+    pub(super) fn project_or_toolchain(&self, name: Option<&Name>, arches: &[Arch]) -> Result<Project> {
+        let file = self.global.file.clone().unwrap_or_else(|| self.global.folder.join("xbuild.yaml"));
+        if name.is_none() && (file.exists() || self.global.file.is_some()) {
+            return self.project(arches);
+        }
+        let fallback: Name = "debian-trixie".parse().or_bug(|| "the default toolchain".into())?;
+        let folder = &self.global.folder;
+        let folder = folder.canonicalize().or_usage(|| format!("there is no folder {}", folder.display()))?;
+        Project::of_toolchain(&folder, name.unwrap_or(&fallback))?.for_arches(arches)
+    }
+
+    pub(super) fn store(&self) -> Result<Store> {
+        Store::open(&Store::location()?)
+    }
+
+    /// Finds out what planning needs to know. The tree is hashed only when something is built from it.
+    pub(super) fn load(&self, project: Project, update: bool) -> Result<Loaded> {
+        let needs_tree = project.binaries.values().any(|binary| binary.source.is_none());
+        self.find_out(project, update, needs_tree)
+    }
+
+    /// The same for what needs a builder only.
+    pub(super) fn load_builder(&self, project: Project, update: bool) -> Result<Loaded> {
+        self.find_out(project, update, false)
+    }
+
+    fn find_out(&self, project: Project, update: bool, needs_tree: bool) -> Result<Loaded> {
+        let store = self.store()?;
+        let digests = FileDigests::load(&store, &project.folder);
+        let (tree, git) = std::thread::scope(|scope| {
+            let git = scope.spawn(|| GitFacts::read(&project.folder));
+            let tree = needs_tree.then(|| hash_tree(&project.folder, &digests)).transpose();
+            (tree, git.join().unwrap_or_default())
+        });
+        let epoch = epoch(&git)?;
+        let facts = Facts {
+            host: Arch::host()?,
+            tree: tree?.map(|tree| tree.digest),
+            variables: variables(&project, &git, &self.options().set),
+            epoch,
+            labels: labels(&git),
+        };
+        let stop = Stop::default();
+        let options = WorkshopOptions {
+            project: project.folder.clone(),
+            git_folders: git.folders,
+            jobs: self.jobs(),
+            offline: self.global.offline,
+            update,
+        };
+        let workshop = Workshop::new(store, self.printer.events(), stop.clone(), options)?;
+        watch_interrupts(stop);
+        Ok(Loaded { project, facts, workshop: Arc::new(workshop), digests })
+    }
+
+    pub(super) fn jobs(&self) -> usize {
+        let all = std::thread::available_parallelism().map_or(1, usize::from);
+        self.global.jobs.map_or(all, usize::from)
+    }
+
+    /// Writes a result to standard output. A reader that went away is no error.
+    pub(super) fn print(&self, text: &str) -> Result<()> {
+        self.printer.finish();
+        match std::io::stdout().write_all(text.as_bytes()) {
+            Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
+            other => other.or_environment(|| "cannot write the result".into()),
+        }
+    }
+
+    /// Writes paths, a line each, or as JSON.
+    pub(super) fn print_paths(&self, paths: &[impl AsRef<Path>]) -> Result<()> {
+        let paths: Vec<String> = paths.iter().map(|path| path.as_ref().display().to_string()).collect();
+        if self.global.json {
+            let text = serde_json::to_string_pretty(&serde_json::json!({ "version": 1, "paths": paths }));
+            return self.print(&(text.or_bug(|| "cannot write the result".into())? + "\n"));
+        }
+        self.print(&paths.iter().map(|path| format!("{path}\n")).collect::<String>())
+    }
+}
+
+/// Success, or the failure of the user's own commands.
+pub(super) fn exit(success: bool) -> ExitCode {
+    if success { ExitCode::SUCCESS } else { ExitCode::from(1) }
+}
+
+/// `SOURCE_DATE_EPOCH`, else the commit's time, else 1970.
+fn epoch(git: &GitFacts) -> Result<u64> {
+    match std::env::var("SOURCE_DATE_EPOCH") {
+        Ok(text) => text.parse().or_usage(|| format!("SOURCE_DATE_EPOCH is '{text}', not seconds since 1970")),
+        Err(_) => Ok(git.time.unwrap_or(0)),
+    }
+}
+
+fn variables(project: &Project, git: &GitFacts, set: &BTreeMap<String, String>) -> Variables {
+    let mut variables = project.variables.clone();
+    for (name, value) in [("version", &git.version), ("revision", &git.revision)] {
+        match value {
+            _ if set.contains_key(name) => {}
+            Some(value) => variables.set(name, value),
+            None => variables.set_missing(name, git.missing.as_deref().unwrap_or("git does not tell")),
+        }
+    }
+    variables
+}
+
+fn labels(git: &GitFacts) -> BTreeMap<String, String> {
+    [("revision", &git.revision), ("version", &git.version)]
+        .into_iter()
+        .filter_map(|(name, value)| Some((format!("org.opencontainers.image.{name}"), value.clone()?)))
+        .collect()
+}
+
+/// The first Ctrl-C or SIGTERM stops the work, the second ends xbuild at once.
+fn watch_interrupts(stop: Stop) {
+    tokio::spawn(async move {
+        let mut seen = 0;
+        let Ok(mut terminate) = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()) else {
+            return;
+        };
+        loop {
+            tokio::select! {
+                result = tokio::signal::ctrl_c() => if result.is_err() { return },
+                _ = terminate.recv() => {}
+            }
+            seen += 1;
+            if seen > 1 {
+                std::process::exit(130);
+            }
+            stop.stop();
+        }
+    });
+}

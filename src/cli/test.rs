@@ -1,0 +1,117 @@
+//! `xbuild test`
+
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use super::arguments::TestOptions;
+use super::build::build;
+use super::setup::{Loaded, Setup, exit};
+use crate::config::Binary;
+use crate::domain::{Arch, Error, Event, Name, Outcome, Result};
+use crate::engine::native::{ProgramTest, run_test};
+use crate::engine::{Execution, StepResult};
+use crate::plan::{Goal, Plan, StepId, Work, plan, test_command};
+
+pub(super) async fn run(setup: &Setup<'_>, options: &TestOptions) -> Result<ExitCode> {
+    let selection = &options.selection;
+    let project = setup.project(&selection.arch.arches)?;
+    let loaded = setup.load(project, selection.update)?;
+    let plan = plan(&loaded.project, &loaded.facts, &Goal::Tests(selection.names.clone()))?;
+    let built = build(setup, &loaded, &plan).await?;
+    let mut tasks = tokio::task::JoinSet::new();
+    let mut success = built.success();
+    for (name, binary) in &loaded.project.binaries {
+        if !selection.names.is_empty() && !selection.names.contains(name) {
+            continue;
+        }
+        let Some(text) = command(name, binary, &options.arguments) else { continue };
+        for arch in &binary.arches {
+            let id = StepId::new(&["test", name.as_str(), arch.name()]);
+            match prepare(&loaded, &plan, &built.execution, name, binary, *arch, &text)? {
+                Ok(test) => {
+                    let workshop = loaded.workshop.clone();
+                    let slot = workshop.slots.clone();
+                    tasks.spawn(async move {
+                        let _slot = slot.acquire_owned().await;
+                        let events = workshop.events.clone();
+                        let step = id.to_string();
+                        events.emit(Event::Started { step: step.clone(), reason: "tests always run".into() });
+                        let started = Instant::now();
+                        let result = tokio::task::spawn_blocking(move || run_test(&workshop, &test, id.as_str())).await;
+                        let result = result.unwrap_or_else(|error| Err(Error::bug("a test panicked").because(error)));
+                        let outcome = match &result {
+                            Ok(()) => Outcome::Built,
+                            Err(error) => Outcome::Failed(error.to_string()),
+                        };
+                        events.emit(Event::Finished { step, outcome, took: started.elapsed() });
+                        result.is_ok()
+                    });
+                }
+                Err(needed) => {
+                    let outcome = Outcome::Skipped(needed.to_string());
+                    let step = id.to_string();
+                    loaded.workshop.events.emit(Event::Finished { step, outcome, took: Duration::ZERO });
+                    success = false;
+                }
+            }
+        }
+    }
+    let none = tasks.is_empty() && success;
+    while let Some(result) = tasks.join_next().await {
+        success &= result.unwrap_or(false);
+    }
+    loaded.workshop.stop.check()?;
+    setup.printer.summary();
+    if none {
+        return Err(Error::usage("no program has a test")
+            .hint("give one with `test:`, or run a program with `xbuild test NAME -- ARGUMENTS`"));
+    }
+    Ok(exit(success))
+}
+
+/// The program's test, or a run of the program with the given arguments.
+fn command(name: &Name, binary: &Binary, arguments: &[String]) -> Option<String> {
+    if arguments.is_empty() {
+        return binary.test.clone();
+    }
+    let quoted: Vec<String> = arguments.iter().map(|word| format!("'{}'", word.replace('\'', r"'\''"))).collect();
+    let output = binary.output_names(name).first().map(ToString::to_string).unwrap_or_default();
+    Some(format!("exec {output} {}", quoted.join(" ")))
+}
+
+/// A test that can run, or the step that it waits for in vain.
+fn prepare(
+    loaded: &Loaded,
+    plan: &Plan,
+    execution: &Execution,
+    name: &Name,
+    binary: &Binary,
+    arch: Arch,
+    text: &str,
+) -> Result<Result<ProgramTest, StepId>> {
+    let done = |id: &StepId| match execution.results.get(id) {
+        Some(StepResult::Done(record)) => Some(Arc::clone(record)),
+        _ => None,
+    };
+    let id = StepId::new(&["binary", name.as_str(), arch.name()]);
+    let Some(record) = done(&id) else { return Ok(Err(id)) };
+    let root = plan.steps.iter().find(|step| step.id == id).map(|step| step.needs.clone()).unwrap_or_default();
+    let mut layers = Vec::new();
+    for id in root {
+        match done(&id) {
+            Some(record) => layers.push(record.key),
+            None => return Ok(Err(id)),
+        }
+    }
+    let mut emulator = None;
+    if arch != loaded.facts.host {
+        let emulators = plan.steps.iter().find(|step| matches!(&step.work, Work::Packages(l) if !l.keep.is_empty()));
+        let id = emulators.map(|step| step.id.clone()).ok_or_else(|| Error::bug("a test without an emulator"))?;
+        let Some(layer) = done(&id) else { return Ok(Err(id)) };
+        let program = crate::config::Variables::of_arch(arch).expand(&loaded.project.toolchain.emulator.program)?;
+        emulator = Some((layer.key, program));
+    }
+    let command = test_command(&loaded.project, &loaded.facts, binary, arch, text)?;
+    Ok(Ok(ProgramTest { arch, layers, outputs: record.key, emulator, command }))
+}

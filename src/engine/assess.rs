@@ -1,0 +1,130 @@
+//! Whether a step is done already, and if not, why.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+
+use crate::debian::Package;
+use crate::domain::Digest;
+use crate::plan::{PackageLayer, Plan, State, Step, StepId, Work};
+use crate::store::{Bucket, Record, Store};
+
+/// Goes up when steps do something else with the same inputs.
+const FORMAT: &str = "1";
+
+/// What a list of package names came to.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Resolution {
+    /// Packages in order of installation.
+    pub packages: Vec<Package>,
+}
+
+impl Resolution {
+    /// Stands for exactly these packages, wherever they come from.
+    pub fn digest(&self) -> Digest {
+        let facts: Vec<_> = self.packages.iter().map(|p| (&p.name, &p.version, &p.architecture, p.digest)).collect();
+        Digest::of_json(&facts)
+    }
+}
+
+/// What is known of a step whose needs are known.
+#[derive(Debug, Clone)]
+pub struct Assessment {
+    /// Everything that the result depends on.
+    pub inputs: BTreeMap<String, String>,
+    /// Hash of the inputs.
+    pub key: Digest,
+    /// The record, if the step is done.
+    pub record: Option<Record>,
+    /// Why it has to be done, else.
+    pub reason: String,
+}
+
+/// Where a step's layer is.
+pub fn layer_path(store: &Store, key: &Digest) -> PathBuf {
+    store.place(Bucket::RootFilesystems, key)
+}
+
+/// What a layer's package list is remembered under; `below` is the digest of the list of the layer below.
+pub fn resolution_key(step: &Step, layer: &PackageLayer, below: Option<Digest>) -> Digest {
+    Digest::of_json(&(&step.inputs, &layer.names, below))
+}
+
+/// Looks a step up. `needs` gives the result digests of the steps that it needs, `resolved` the digest of its package
+/// list, where it has one.
+pub fn assess(
+    store: &Store,
+    scope: &str,
+    step: &Step,
+    needs: &dyn Fn(&StepId) -> Option<Digest>,
+    resolved: Option<Digest>,
+) -> Option<Assessment> {
+    let mut inputs = step.inputs.clone();
+    inputs.insert("xbuild's format".into(), FORMAT.into());
+    if let Work::Packages(_) = step.work {
+        inputs.insert("package versions".into(), resolved?.to_string());
+    }
+    for id in &step.needs {
+        inputs.insert(id.to_string(), needs(id)?.to_string());
+    }
+    let key = Digest::of_json(&inputs);
+    let record = store.record(&key).filter(|record| is_whole(store, step, record));
+    let reason = match (&record, store.last_record(scope, step.id.as_str())) {
+        (Some(_), _) => String::new(),
+        (None, Some(last)) => last.difference(&inputs),
+        (None, None) => "it was never built here".into(),
+    };
+    Some(Assessment { inputs, key, record, reason })
+}
+
+/// Whether what a record speaks of is still there; contents are `cache fsck`'s business.
+fn is_whole(store: &Store, step: &Step, record: &Record) -> bool {
+    match &step.work {
+        Work::Packages(_) | Work::Archive(_) | Work::Library(_) => layer_path(store, &record.key).is_dir(),
+        Work::Program(_) => {
+            let folder = store.place(Bucket::Outputs, &record.key);
+            record.outputs.iter().all(|(name, output)| {
+                folder.join(name).symlink_metadata().is_ok_and(|m| m.is_file() && m.len() == output.size)
+            })
+        }
+        Work::Image(_) => false,
+    }
+}
+
+/// The states of all steps, as far as they can be known before anything runs.
+pub fn states(store: &Store, scope: &str, plan: &Plan) -> BTreeMap<StepId, State> {
+    let mut digests: BTreeMap<StepId, Digest> = BTreeMap::new();
+    let mut lists: BTreeMap<StepId, Digest> = BTreeMap::new();
+    let mut states = BTreeMap::new();
+    for step in &plan.steps {
+        let mut waits = step.needs.iter().find(|id| !digests.contains_key(*id)).map(|id| format!("after {id}"));
+        let mut resolved = None;
+        if let Work::Packages(layer) = &step.work {
+            let below = layer.below.as_ref().and_then(|id| lists.get(id).copied());
+            let list: Option<Resolution> = store.read_json(Bucket::Resolutions, &resolution_key(step, layer, below));
+            resolved = list.map(|list| list.digest());
+            match resolved {
+                Some(digest) => _ = lists.insert(step.id.clone(), digest),
+                None => waits = Some("its packages are not chosen yet".into()),
+            }
+        }
+        let state = match (waits, assess(store, scope, step, &|id| digests.get(id).copied(), resolved)) {
+            (None, Some(Assessment { key, record: Some(record), .. })) => {
+                digests.insert(step.id.clone(), record.digest);
+                State::Cached { key }
+            }
+            (None, Some(Assessment { key, reason, .. })) => {
+                // A layer's digest is its key; what other steps make is not known before they ran.
+                if matches!(step.work, Work::Packages(_) | Work::Archive(_)) {
+                    digests.insert(step.id.clone(), key);
+                }
+                let reason = if matches!(step.work, Work::Image(_)) { "is assembled each time".into() } else { reason };
+                State::Build { key: Some(key), reason }
+            }
+            (waits, _) => State::Build { key: None, reason: waits.unwrap_or_default() },
+        };
+        states.insert(step.id.clone(), state);
+    }
+    states
+}

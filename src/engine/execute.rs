@@ -1,0 +1,218 @@
+//! Runs a plan: every step is a task that waits for what it needs; what failed takes only its dependents along.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+
+use super::native::{build, packages};
+use super::{Assessment, Workshop, assess};
+use crate::domain::{Digest, Error, Event, Outcome, Result};
+use crate::plan::{Plan, ProgramSource, Step, StepId, Work};
+use crate::store::Record;
+
+/// What came of a step.
+#[derive(Debug, Clone)]
+pub enum StepResult {
+    /// It is done, now or before.
+    Done(Arc<Record>),
+    /// It failed; the error was told.
+    Failed,
+    /// It was not tried, because the step named failed.
+    Skipped,
+}
+
+/// What came of a plan.
+#[derive(Debug, Default)]
+pub struct Execution {
+    /// Every step's result; images are not among them.
+    pub results: BTreeMap<StepId, StepResult>,
+    /// The errors of the steps that failed.
+    pub errors: Vec<(StepId, Error)>,
+}
+
+type Sender = watch::Sender<Option<StepResult>>;
+type Receiver = watch::Receiver<Option<StepResult>>;
+
+/// Where the steps of a run meet.
+pub(super) struct Board {
+    senders: BTreeMap<StepId, Sender>,
+    errors: std::sync::Mutex<Vec<(StepId, Error)>>,
+}
+
+impl Board {
+    fn new(plan: &Plan) -> Board {
+        let senders = plan.steps.iter().map(|step| (step.id.clone(), watch::channel(None).0)).collect();
+        Board { senders, errors: std::sync::Mutex::default() }
+    }
+
+    fn receiver(&self, id: &StepId) -> Result<Receiver> {
+        self.senders.get(id).map(Sender::subscribe).ok_or_else(|| Error::bug(format!("the plan has no step {id}")))
+    }
+
+    /// A step's result, once it is there.
+    pub(super) async fn wait(&self, id: &StepId) -> Result<StepResult> {
+        let mut receiver = self.receiver(id)?;
+        let value = receiver.wait_for(Option::is_some).await;
+        value
+            .map_err(|_| Error::bug(format!("nobody makes {id}")))
+            .and_then(|value| value.clone().ok_or_else(|| Error::bug("a result that is none")))
+    }
+
+    /// Tells everybody that a step is done.
+    pub(super) fn done(&self, workshop: &Workshop, id: &StepId, record: Record, outcome: Outcome, took: Duration) {
+        self.tell(workshop, id, StepResult::Done(Arc::new(record)), outcome, took);
+    }
+
+    /// Tells everybody that a step failed, and why.
+    pub(super) fn failed(&self, workshop: &Workshop, id: &StepId, error: Error, took: Duration) {
+        let outcome = Outcome::Failed(error.to_string());
+        self.errors.lock().unwrap_or_else(std::sync::PoisonError::into_inner).push((id.clone(), error));
+        self.tell(workshop, id, StepResult::Failed, outcome, took);
+    }
+
+    /// Tells everybody that a step is not tried.
+    pub(super) fn skipped(&self, workshop: &Workshop, id: &StepId, because: &StepId) {
+        self.tell(workshop, id, StepResult::Skipped, Outcome::Skipped(because.to_string()), Duration::ZERO);
+    }
+
+    fn tell(&self, workshop: &Workshop, id: &StepId, result: StepResult, outcome: Outcome, took: Duration) {
+        workshop.events.emit(Event::Finished { step: id.to_string(), outcome, took });
+        if let Some(sender) = self.senders.get(id) {
+            sender.send_replace(Some(result));
+        }
+    }
+}
+
+/// A step that has to be made, and what is known of it.
+pub(super) struct Job {
+    pub(super) step: Step,
+    pub(super) assessment: Assessment,
+    /// The layers of its root, lowest first.
+    pub(super) layers: Vec<Digest>,
+}
+
+/// Runs all steps but images. Failures are in the result; an error means that the run itself could not go on.
+///
+/// # Errors
+/// [`Error::interrupted`], or a bug.
+pub async fn execute(workshop: &Arc<Workshop>, plan: &Plan) -> Result<Execution> {
+    let board = Arc::new(Board::new(plan));
+    let mut tasks = JoinSet::new();
+    let package_steps: Vec<Step> =
+        plan.steps.iter().filter(|step| matches!(step.work, Work::Packages(_))).cloned().collect();
+    if !package_steps.is_empty() {
+        let (workshop, board) = (workshop.clone(), board.clone());
+        tasks.spawn_blocking(move || packages::install(&workshop, &board, &package_steps));
+    }
+    for group in groups(plan) {
+        let (workshop, board) = (workshop.clone(), board.clone());
+        tasks.spawn(async move { run_group(&workshop, &board, group).await });
+    }
+    while let Some(result) = tasks.join_next().await {
+        result.map_err(|error| Error::bug("a step panicked").because(error))?;
+    }
+    workshop.stop.check()?;
+    let mut execution = Execution::default();
+    for step in plan.steps.iter().filter(|step| !matches!(step.work, Work::Image(_))) {
+        let result = board.receiver(&step.id)?.borrow().clone();
+        execution
+            .results
+            .insert(step.id.clone(), result.ok_or_else(|| Error::bug(format!("{} never ended", step.id)))?);
+    }
+    let mut errors = board.errors.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+    execution.errors = std::mem::take(&mut *errors);
+    Ok(execution)
+}
+
+/// Steps that share a sandbox: Go programs of one architecture, from one tree, in one root. All others are alone.
+fn groups(plan: &Plan) -> Vec<Vec<Step>> {
+    let mut groups: Vec<Vec<Step>> = Vec::new();
+    for step in &plan.steps {
+        match &step.work {
+            Work::Packages(_) | Work::Image(_) => {}
+            Work::Archive(_) | Work::Library(_) => groups.push(vec![step.clone()]),
+            Work::Program(program) => {
+                let shares = |group: &&mut Vec<Step>| match &group[0].work {
+                    Work::Program(other) => {
+                        program.shares_tree
+                            && other.shares_tree
+                            && (program.source == ProgramSource::Tree && other.source == ProgramSource::Tree)
+                            && (&program.root, &program.prepare) == (&other.root, &other.prepare)
+                            && program.command.network == other.command.network
+                    }
+                    _ => false,
+                };
+                match groups.iter_mut().find(shares) {
+                    Some(group) => group.push(step.clone()),
+                    None => groups.push(vec![step.clone()]),
+                }
+            }
+        }
+    }
+    groups
+}
+
+/// Waits for what the steps need, finds those that are not done, and makes these.
+async fn run_group(workshop: &Arc<Workshop>, board: &Arc<Board>, group: Vec<Step>) {
+    let mut jobs = Vec::new();
+    for step in group {
+        let id = step.id.clone();
+        match prepare(workshop, board, step).await {
+            Ok(Some(job)) => jobs.push(job),
+            Ok(None) => {}
+            Err(error) => board.failed(workshop, &id, error, Duration::ZERO),
+        }
+    }
+    if jobs.is_empty() {
+        return;
+    }
+    let started = Instant::now();
+    let ids: Vec<StepId> = jobs.iter().map(|job| job.step.id.clone()).collect();
+    let result = build::build(workshop, board, jobs).await;
+    if let Err(error) = result {
+        // Told once in full; the others of the group fail for the same reason.
+        let text = error.to_string();
+        let mut error = Some(error);
+        for id in ids {
+            if matches!(board.receiver(&id).map(|receiver| receiver.borrow().is_some()), Ok(false)) {
+                let error = error.take().unwrap_or_else(|| Error::build(text.clone()));
+                board.failed(workshop, &id, error, started.elapsed());
+            }
+        }
+    }
+}
+
+async fn prepare(workshop: &Workshop, board: &Board, step: Step) -> Result<Option<Job>> {
+    let mut records: BTreeMap<StepId, Arc<Record>> = BTreeMap::new();
+    for id in &step.needs {
+        match board.wait(id).await? {
+            StepResult::Done(record) => _ = records.insert(id.clone(), record),
+            StepResult::Failed | StepResult::Skipped => {
+                board.skipped(workshop, &step.id, id);
+                return Ok(None);
+            }
+        }
+    }
+    workshop.stop.check()?;
+    let digest = |id: &StepId| records.get(id).map(|record| record.digest);
+    let assessment = assess(&workshop.store, &workshop.scope(), &step, &digest, None)
+        .ok_or_else(|| Error::bug("a step without its needs"))?;
+    if let Some(record) = assessment.record {
+        board.done(workshop, &step.id, record, Outcome::Cached, Duration::ZERO);
+        return Ok(None);
+    }
+    let root = match &step.work {
+        Work::Library(library) => library.root.as_slice(),
+        Work::Program(program) => program.root.as_slice(),
+        _ => &[],
+    };
+    let layers = root
+        .iter()
+        .map(|id| records.get(id).map(|record| record.key))
+        .collect::<Option<_>>()
+        .ok_or_else(|| Error::bug("a root that is not needed"))?;
+    Ok(Some(Job { step, assessment, layers }))
+}

@@ -1,0 +1,47 @@
+//! The digest of an unpacked layer.
+
+use std::fs::{self, File};
+use std::io;
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::path::Path;
+
+use crate::domain::{Digest, DigestReader, Result, ResultExt};
+
+/// The digest of a folder's paths, types, modes, link targets and contents. Times and owners do not count: who unpacked
+/// a layer, and when, makes no difference to what is built in it.
+///
+/// # Errors
+/// An environment error when something in it cannot be read.
+pub fn tree_digest(folder: &Path) -> Result<Digest> {
+    let mut lines = Vec::new();
+    walk(folder, folder, &mut lines)?;
+    lines.sort();
+    Ok(Digest::of(lines.concat()))
+}
+
+fn walk(folder: &Path, root: &Path, lines: &mut Vec<Vec<u8>>) -> Result<()> {
+    let failed = || format!("cannot read {}", folder.display());
+    for entry in fs::read_dir(folder).or_environment(failed)? {
+        let path = entry.or_environment(failed)?.path();
+        let failed = || format!("cannot read {}", path.display());
+        let metadata = fs::symlink_metadata(&path).or_environment(failed)?;
+        let mode = metadata.permissions().mode();
+        let content = if metadata.is_symlink() {
+            Digest::of(fs::read_link(&path).or_environment(failed)?.as_os_str().as_bytes()).to_string()
+        } else if metadata.is_file() {
+            let mut reader = DigestReader::new(File::open(&path).or_environment(failed)?);
+            io::copy(&mut reader, &mut io::sink()).or_environment(failed)?;
+            reader.finish().0.to_string()
+        } else {
+            format!("{}", metadata.rdev())
+        };
+        let mut line = path.strip_prefix(root).unwrap_or(&path).as_os_str().as_bytes().to_vec();
+        line.extend_from_slice(format!("\0{mode:o} {content}\n").as_bytes());
+        lines.push(line);
+        if metadata.is_dir() {
+            walk(&path, root, lines)?;
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,83 @@
+//! Composes the spec of a sandbox from layers of the store.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use super::sandbox::{self, Command, Identity, Mount, Network, Root, Spec, Stdio, Stop};
+use crate::domain::{Digest, Error, Result};
+use crate::engine::{Workshop, layer_path};
+use crate::store::{Scratch, remove_tree};
+
+/// What a root is to be like.
+pub struct RootRequest<'a> {
+    /// Keys of its layers, lowest first.
+    pub layers: &'a [Digest],
+    /// For what is written; must outlive the sandbox.
+    pub scratch: &'a Scratch,
+    /// Whether the machine's network is there.
+    pub network: Network,
+}
+
+/// A spec with a root of layers and no commands yet.
+///
+/// # Errors
+/// An environment error on a full disk.
+pub fn open_root(workshop: &Workshop, request: &RootRequest<'_>) -> Result<Spec> {
+    let layers = request.layers.iter().map(|key| layer_path(&workshop.store, key)).collect();
+    let root = Root { layers, upper: request.scratch.folder("upper")?, scratch: request.scratch.folder("overlay")? };
+    let mut mounts = Vec::new();
+    if request.network == Network::Host {
+        // What is downloaded over TLS is checked against the machine's authorities.
+        for path in ["/etc/ssl/certs", "/usr/share/ca-certificates"].map(PathBuf::from) {
+            if path.exists() {
+                mounts.push(Mount::Bind { source: path.clone(), target: path, read_only: true });
+            }
+        }
+    }
+    Ok(Spec {
+        identity: workshop.identity.clone(),
+        root: Some(root),
+        mounts,
+        network: request.network,
+        emulators: Vec::new(),
+        processors: Some(workshop.jobs),
+        commands: Vec::new(),
+        parallel: 1,
+        stdio: Stdio::Captured,
+    })
+}
+
+/// Removes a tree of the store's in which some files may belong to subordinate ids.
+///
+/// # Errors
+/// An environment error when it cannot be removed even so.
+pub fn remove_as_root(path: &Path) -> Result<()> {
+    let identity = Identity::detect();
+    match remove_tree(path) {
+        Err(_) if matches!(identity, Identity::Range { .. }) => {}
+        other => return other,
+    }
+    let argv = ["/bin/rm", "-rf", "--one-file-system", "--"].map(str::to_owned).into_iter();
+    let command = Command {
+        argv: argv.chain([path.display().to_string()]).collect(),
+        env: BTreeMap::new(),
+        cwd: "/".into(),
+        gate: false,
+    };
+    let spec = Spec {
+        identity,
+        root: None,
+        mounts: Vec::new(),
+        network: Network::Host,
+        emulators: Vec::new(),
+        processors: None,
+        commands: vec![command],
+        parallel: 1,
+        stdio: Stdio::Captured,
+    };
+    let exits = sandbox::run(&spec, &Stop::default(), &mut |_, _, _| {})?;
+    match exits.first() {
+        Some(Some(exit)) if exit.success() => Ok(()),
+        _ => Err(Error::environment(format!("cannot remove {}", path.display()))),
+    }
+}

@@ -1,0 +1,91 @@
+//! Runs tests, and commands with xbuild's own streams.
+
+use super::build::{cache_mount, source_mounts};
+use super::root::{RootRequest, open_root};
+use super::sandbox::{self, Command, Emulator, Exit, Mount, Network, Stdio};
+use crate::domain::{Arch, Digest, Error, Event, Result};
+use crate::engine::{Workshop, layer_path};
+use crate::plan::{self, OUTPUT};
+use crate::store::Bucket;
+
+/// A test of one program on one architecture.
+#[derive(Debug, Clone)]
+pub struct ProgramTest {
+    /// The program's.
+    pub arch: Arch,
+    /// Keys of the builder's layers, lowest first.
+    pub layers: Vec<Digest>,
+    /// Key of the step that made the program.
+    pub outputs: Digest,
+    /// Key of the layer with the emulator, and the emulator's path in it.
+    pub emulator: Option<(Digest, String)>,
+    /// What runs.
+    pub command: plan::Command,
+}
+
+/// A command with xbuild's own streams and terminal.
+#[derive(Debug, Clone)]
+pub struct Interactive {
+    /// Keys of the builder's layers, lowest first.
+    pub layers: Vec<Digest>,
+    /// What runs.
+    pub command: plan::Command,
+}
+
+/// Runs a test; the error of one that fails is a build error. Blocks.
+///
+/// # Errors
+/// When the test fails, or cannot be run.
+pub fn run_test(workshop: &Workshop, test: &ProgramTest, step: &str) -> Result<()> {
+    let scratch = workshop.store.scratch()?;
+    let request = RootRequest { layers: &test.layers, scratch: &scratch, network: Network::None };
+    let mut spec = open_root(workshop, &request)?;
+    let upper = scratch.folder("source")?;
+    spec.mounts.extend(source_mounts(workshop, &scratch, &upper)?);
+    let source = workshop.store.place(Bucket::Outputs, &test.outputs);
+    spec.mounts.push(Mount::Bind { source, target: OUTPUT.into(), read_only: true });
+    if let Some((layer, path)) = &test.emulator {
+        let program = layer_path(&workshop.store, layer).join(path);
+        spec.emulators.push(Emulator { arch: test.arch, program });
+    }
+    spec.commands.push(command(workshop, &test.command));
+    let mut output = |_, stream, bytes: &[u8]| {
+        let text = String::from_utf8_lossy(bytes).into_owned();
+        workshop.events.emit(Event::Output { step: step.to_owned(), stream, text });
+    };
+    match sandbox::run(&spec, &workshop.stop, &mut output)?.first() {
+        Some(Some(exit)) if exit.success() => Ok(()),
+        Some(Some(exit)) => Err(Error::build(format!("{step} failed: {exit}"))),
+        _ => Err(Error::bug("a command without an end")),
+    }
+}
+
+/// Runs a command in the project's tree, with xbuild's own streams. Blocks.
+///
+/// # Errors
+/// When the command cannot be run; how it ended is no error.
+pub fn run_interactive(workshop: &Workshop, request: &Interactive) -> Result<Exit> {
+    let scratch = workshop.store.scratch()?;
+    let network = if request.command.network { Network::Host } else { Network::None };
+    let root = RootRequest { layers: &request.layers, scratch: &scratch, network };
+    let mut spec = open_root(workshop, &root)?;
+    let upper = scratch.folder("source")?;
+    spec.mounts.extend(source_mounts(workshop, &scratch, &upper)?);
+    let source = scratch.folder("out")?;
+    spec.mounts.push(Mount::Bind { source, target: OUTPUT.into(), read_only: false });
+    spec.mounts.push(cache_mount(workshop, &request.layers)?);
+    spec.commands.push(command(workshop, &request.command));
+    spec.stdio = Stdio::Inherited;
+    let exits = sandbox::run(&spec, &workshop.stop, &mut |_, _, _| {})?;
+    exits.first().copied().flatten().ok_or_else(|| Error::bug("a command without an end"))
+}
+
+fn command(workshop: &Workshop, command: &plan::Command) -> Command {
+    let mut env = command.env.clone();
+    env.insert("XBUILD_JOBS".into(), workshop.jobs.to_string());
+    // Programs that ask for it show colours and sizes.
+    if let Ok(terminal) = std::env::var("TERM") {
+        env.entry("TERM".into()).or_insert(terminal);
+    }
+    Command { argv: command.argv.clone(), env, cwd: command.cwd.clone().into(), gate: false }
+}

@@ -1,0 +1,95 @@
+//! What every step works with.
+
+use std::path::PathBuf;
+use std::sync::{Arc, OnceLock};
+
+use tokio::sync::Semaphore;
+
+use super::native::sandbox::{Identity, Stop};
+use crate::debian::Mirrors;
+use crate::domain::{Arch, Events, Result};
+use crate::store::Store;
+
+/// Shared by all steps of a run.
+pub struct Workshop {
+    /// The cache.
+    pub store: Store,
+    /// Hears what happens.
+    pub events: Events,
+    /// Stops the run.
+    pub stop: Stop,
+    /// How sandboxes map ids.
+    pub identity: Identity,
+    /// The machine's architecture.
+    pub host: Arch,
+    /// The project's folder; records of steps are told apart by it.
+    pub project: PathBuf,
+    /// The tree's metadata outside the project, which steps see read-only.
+    pub git_folders: Vec<PathBuf>,
+    /// Processors that all steps may use together.
+    pub jobs: usize,
+    /// Nothing may be downloaded.
+    pub offline: bool,
+    /// Package lists are resolved anew.
+    pub update: bool,
+    /// Steps that run at once.
+    pub slots: Arc<Semaphore>,
+    mirrors: OnceLock<Mirrors>,
+}
+
+/// What makes one run differ from another.
+#[derive(Debug, Clone)]
+pub struct WorkshopOptions {
+    /// The project's folder.
+    pub project: PathBuf,
+    /// Folders of git outside the project.
+    pub git_folders: Vec<PathBuf>,
+    /// Processors to use.
+    pub jobs: usize,
+    /// Whether nothing may be downloaded.
+    pub offline: bool,
+    /// Whether package lists are resolved anew.
+    pub update: bool,
+}
+
+impl Workshop {
+    /// Sets up a run.
+    ///
+    /// # Errors
+    /// An environment error on an architecture that xbuild does not know.
+    pub fn new(store: Store, events: Events, stop: Stop, options: WorkshopOptions) -> Result<Workshop> {
+        let WorkshopOptions { project, git_folders, jobs, offline, update } = options;
+        Ok(Workshop {
+            store,
+            events,
+            stop,
+            identity: Identity::detect(),
+            host: Arch::host()?,
+            project,
+            git_folders,
+            jobs: jobs.max(1),
+            offline,
+            update,
+            slots: Arc::new(Semaphore::new(jobs.max(1))),
+            mirrors: OnceLock::new(),
+        })
+    }
+
+    /// What the project's steps are remembered under.
+    pub fn scope(&self) -> String {
+        self.project.display().to_string()
+    }
+
+    /// The Debian mirrors: `$XBUILD_DEBIAN_MIRROR`, else those that the machine is configured with.
+    ///
+    /// # Errors
+    /// An environment error when there are none.
+    pub fn mirrors(&self) -> Result<&Mirrors> {
+        if let Some(mirrors) = self.mirrors.get() {
+            return Ok(mirrors);
+        }
+        let named = std::env::var("XBUILD_DEBIAN_MIRROR").ok();
+        let found = Mirrors::find(named.as_deref())?;
+        Ok(self.mirrors.get_or_init(|| found))
+    }
+}
