@@ -6,11 +6,13 @@
 # shellcheck disable=SC2034 # used in lines.sh
 arches=(amd64 arm arm64 ppc64le s390x)
 
-# Wants Go and libpcap.
+# Wants Go and libpcap. Its toolchain builds no further library, so that the Dockerfile of it has none either.
 pcap_project() {
   local folder=$work/pcap
   [ -d "$folder" ] || {
-    mkdir "$folder"
+    mkdir -p "$folder/toolchains"
+    { "$xbuild" -q toolchain show debian-trixie | sed 's/^libraries:.*/libraries: [libpcap]/'; } \
+      >"$folder/toolchains/debian-trixie.yaml" 2>>"$log" || fail "toolchain show debian-trixie"
     printf 'module example.org/bench\n\ngo 1.19\n' >"$folder/go.mod"
     printf 'package main\n\n// #cgo LDFLAGS: -lpcap\n// #include <pcap.h>\nimport "C"\n\nfunc main() { println(C.GoString(C.pcap_lib_version())) }\n' >"$folder/main.go"
     cat >"$folder/xbuild.yaml" <<'END'
