@@ -12,7 +12,7 @@ pub(super) async fn run(setup: &Setup<'_>, options: &Selection) -> Result<ExitCo
     let project = setup.project(&options.arch.arches)?;
     let loaded = setup.load(project, options.update)?;
     let plan = plan(&loaded.project, &loaded.facts, &Goal::Binaries(options.names.clone()))?;
-    let built = build(setup, &loaded, &plan).await?;
+    let built = build(&loaded, &plan).await?;
     setup.printer.summary();
     setup.print_paths(&built.paths)?;
     Ok(exit(built.success()))

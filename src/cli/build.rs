@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
-use super::setup::{Loaded, Setup};
+use super::setup::Loaded;
 use crate::domain::{Arch, Result};
 use crate::engine::{Dist, Execution, StepResult, execute};
 use crate::plan::Plan;
@@ -23,11 +23,10 @@ impl Built {
 }
 
 /// Runs all steps but images, and puts the programs into `dist`.
-pub(super) async fn build(setup: &Setup<'_>, loaded: &Loaded, plan: &Plan) -> Result<Built> {
+pub(super) async fn build(loaded: &Loaded, plan: &Plan) -> Result<Built> {
     let execution = execute(&loaded.workshop, plan).await?;
     let paths = publish(loaded, plan, &execution, BTreeMap::new())?;
     loaded.digests.save(&loaded.workshop.store)?;
-    setup.printer.hints(&execution.errors.iter().map(|(_, error)| error).collect::<Vec<_>>());
     Ok(Built { execution, paths })
 }
 

@@ -25,7 +25,7 @@ pub(super) async fn run(setup: &Setup<'_>, options: &Selection) -> Result<ExitCo
     let loaded = setup.load(project, options.update)?;
     let names = with_bases(&loaded, &options.names)?;
     let plan = plan(&loaded.project, &loaded.facts, &Goal::Images(names.clone()))?;
-    let built = build(setup, &loaded, &plan).await?;
+    let built = build(&loaded, &plan).await?;
     let mut assembly = Assembly::new(&loaded, &built.execution)?;
     for name in &names {
         assembly.image(name, &plan);
@@ -108,7 +108,7 @@ impl<'a> Assembly<'a> {
                 Some(reason) => Outcome::Skipped(reason),
                 None => match self.assemble(step, build) {
                     Ok(outcome) => outcome,
-                    Err(error) => Outcome::Failed(with_hints(&error)),
+                    Err(error) => Outcome::Failed(error.with_hints()),
                 },
             };
             self.success &= matches!(outcome, Outcome::Cached | Outcome::Built);
@@ -211,10 +211,6 @@ impl<'a> Assembly<'a> {
         }
         Ok(indexes)
     }
-}
-
-fn with_hints(error: &Error) -> String {
-    error.hints().iter().fold(error.to_string(), |text, hint| format!("{text}\nhint: {hint}"))
 }
 
 fn print_names(setup: &Setup<'_>, layout: &Path, indexes: &BTreeMap<String, String>) -> Result<()> {

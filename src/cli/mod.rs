@@ -24,7 +24,7 @@ use crate::domain::{Error, Result};
 use crate::report::{Mode, Printer};
 
 /// Runs the program on the process's arguments.
-pub fn main() -> ExitCode {
+pub(crate) fn main() -> ExitCode {
     let arguments = match Arguments::try_parse() {
         Ok(arguments) => arguments,
         Err(error) => {
@@ -67,7 +67,7 @@ async fn dispatch(arguments: &Arguments, printer: &Printer) -> Result<ExitCode> 
         Verb::Shell(options) => run::shell(&setup, options).await,
         Verb::Plan(options) => plan::run(&setup, options),
         Verb::Verify(options) => verify::run(&setup, options),
-        Verb::Doctor => doctor::run(&setup).await,
+        Verb::Doctor => doctor::run(&setup),
         Verb::Cache(options) => cache::run(&setup, options),
     }
 }

@@ -26,7 +26,7 @@ async fn inside(setup: &Setup<'_>, arch: Arch, network: bool, argv: Vec<String>)
     let project = setup.project_or_toolchain(None, &[arch])?;
     let loaded = setup.load_builder(project, false)?;
     let plan = plan(&loaded.project, &loaded.facts, &Goal::Toolchain)?;
-    let built = build(setup, &loaded, &plan).await?;
+    let built = build(&loaded, &plan).await?;
     if !built.success() {
         setup.printer.summary();
         return Ok(exit(false));

@@ -18,7 +18,7 @@ pub(super) async fn run(setup: &Setup<'_>, options: &TestOptions) -> Result<Exit
     let project = setup.project(&selection.arch.arches)?;
     let loaded = setup.load(project, selection.update)?;
     let plan = plan(&loaded.project, &loaded.facts, &Goal::Tests(selection.names.clone()))?;
-    let built = build(setup, &loaded, &plan).await?;
+    let built = build(&loaded, &plan).await?;
     let mut tasks = tokio::task::JoinSet::new();
     let mut success = built.success();
     for (name, binary) in &loaded.project.binaries {
@@ -42,7 +42,7 @@ pub(super) async fn run(setup: &Setup<'_>, options: &TestOptions) -> Result<Exit
                         let result = result.unwrap_or_else(|error| Err(Error::bug("a test panicked").because(error)));
                         let outcome = match &result {
                             Ok(()) => Outcome::Built,
-                            Err(error) => Outcome::Failed(error.to_string()),
+                            Err(error) => Outcome::Failed(error.with_hints()),
                         };
                         events.emit(Event::Finished { step, outcome, took: started.elapsed() });
                         result.is_ok()

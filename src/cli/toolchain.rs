@@ -22,7 +22,7 @@ async fn prepare(setup: &Setup<'_>, options: &ToolchainBuild) -> Result<ExitCode
     let project = setup.project_or_toolchain(options.name.as_ref(), &options.arch.arches)?;
     let loaded = setup.load_builder(project, options.update)?;
     let plan = plan(&loaded.project, &loaded.facts, &Goal::Toolchain)?;
-    let built = build(setup, &loaded, &plan).await?;
+    let built = build(&loaded, &plan).await?;
     setup.printer.summary();
     Ok(exit(built.success()))
 }

@@ -92,6 +92,11 @@ impl Error {
         self.kind
     }
 
+    /// The message, then each hint on a line of its own that starts `hint: `.
+    pub fn with_hints(&self) -> String {
+        self.hints().iter().fold(self.to_string(), |text, hint| format!("{text}\nhint: {hint}"))
+    }
+
     /// What mends it, most likely first; those of the causes come last.
     pub fn hints(&self) -> Vec<&str> {
         let mut hints: Vec<&str> = self.hints.iter().map(String::as_str).collect();

@@ -33,6 +33,11 @@ pub enum Outcome {
 #[derive(Debug, Clone, Serialize)]
 #[serde(tag = "event", rename_all = "kebab-case")]
 pub enum Event {
+    /// The work begins; said once for each plan that is carried out.
+    Planned {
+        /// How many steps will end, cached ones included.
+        steps: usize,
+    },
     /// A step starts.
     Started {
         /// The step.

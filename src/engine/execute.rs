@@ -9,7 +9,7 @@ use tokio::task::JoinSet;
 
 use super::native::{build, packages};
 use super::{Assessment, Workshop, assess};
-use crate::domain::{Digest, Error, Event, Outcome, Result};
+use crate::domain::{Digest, Error, ErrorKind, Event, Outcome, Result};
 use crate::plan::{Plan, ProgramSource, Step, StepId, Work};
 use crate::store::Record;
 
@@ -68,8 +68,13 @@ impl Board {
 
     /// Tells everybody that a step failed, and why.
     pub(super) fn failed(&self, workshop: &Workshop, id: &StepId, error: Error, took: Duration) {
-        let outcome = Outcome::Failed(error.to_string());
+        let interrupted = error.kind() == ErrorKind::Interrupted;
+        let outcome = Outcome::Failed(error.with_hints());
         self.errors.lock().unwrap_or_else(std::sync::PoisonError::into_inner).push((id.clone(), error));
+        if interrupted {
+            // The step did not end; the run tells why.
+            return self.settle(id, StepResult::Failed);
+        }
         self.tell(workshop, id, StepResult::Failed, outcome, took);
     }
 
@@ -80,6 +85,10 @@ impl Board {
 
     fn tell(&self, workshop: &Workshop, id: &StepId, result: StepResult, outcome: Outcome, took: Duration) {
         workshop.events.emit(Event::Finished { step: id.to_string(), outcome, took });
+        self.settle(id, result);
+    }
+
+    fn settle(&self, id: &StepId, result: StepResult) {
         if let Some(sender) = self.senders.get(id) {
             sender.send_replace(Some(result));
         }
@@ -99,6 +108,7 @@ pub(super) struct Job {
 /// # Errors
 /// [`Error::interrupted`], or a bug.
 pub async fn execute(workshop: &Arc<Workshop>, plan: &Plan) -> Result<Execution> {
+    workshop.events.emit(Event::Planned { steps: plan.steps.len() });
     let board = Arc::new(Board::new(plan));
     let mut tasks = JoinSet::new();
     let package_steps: Vec<Step> =

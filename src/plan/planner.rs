@@ -264,6 +264,10 @@ impl Planner<'_> {
         let variables = self.facts.variables.clone().with_arch(arch);
         let builder = self.builder(&binary.components, arch);
         let mut env = builder.environment()?;
+        if binary.source.is_some() {
+            // What comes from elsewhere does not change with the project's commits.
+            env.insert("SOURCE_DATE_EPOCH".into(), "0".into());
+        }
         for (variable, value) in &binary.env {
             env.insert(variable.clone(), variables.expand(value)?);
         }

@@ -36,7 +36,11 @@ impl Scratch {
     /// An environment error.
     pub fn folder(&self, name: &str) -> Result<PathBuf> {
         let path = self.path.join(name);
-        std::fs::create_dir(&path).or_environment(|| format!("cannot make {}", path.display()))?;
+        let failed = || format!("cannot make {}", path.display());
+        std::fs::create_dir(&path).or_environment(failed)?;
+        // It may become a root, which is the same whatever the caller's mask is.
+        let mode = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+        std::fs::set_permissions(&path, mode).or_environment(failed)?;
         Ok(path)
     }
 }

@@ -2,7 +2,7 @@
 
 use super::sample::Sample;
 use super::*;
-use crate::domain::{Arch, ElfClass, ElfIdentity, Endianness};
+use crate::domain::{Arch, ElfClass, ElfIdentity, Endianness, GlibcVersion};
 
 fn identities() -> impl Iterator<Item = ElfIdentity> {
     // No architecture of the table is 32 bits wide and big-endian; PowerPC's old ABI was.

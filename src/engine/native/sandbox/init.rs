@@ -44,6 +44,8 @@ pub(super) fn main(spec: &Spec, socket: &UnixStream) -> u8 {
 }
 
 fn prepare(spec: &Spec) -> Result<()> {
+    // Files, and the folders that mounts need, come out the same whatever the caller's mask is.
+    nix::sys::stat::umask(nix::sys::stat::Mode::from_bits_truncate(0o022));
     if let Some(root) = &spec.root {
         mounts::enter(root)?;
         mounts::furnish(&spec.mounts, spec.network)?;
@@ -51,8 +53,6 @@ fn prepare(spec: &Spec) -> Result<()> {
         mounts::leave_outside()?;
         nix::unistd::sethostname("xbuild").or_environment(|| "cannot name the sandbox".into())?;
     }
-    // Files come out the same whatever the caller's mask is.
-    nix::sys::stat::umask(nix::sys::stat::Mode::from_bits_truncate(0o022));
     if spec.identity == Identity::Single {
         root_emulation::install()?;
     }

@@ -1,7 +1,7 @@
 //! Makes the root file system of a sandbox: overlay, kernel file systems, devices, and what the spec mounts.
 
 use std::fs::{self, File};
-use std::os::unix::fs::symlink;
+use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 
 use nix::mount::{MntFlags, MsFlags, mount, umount2};
@@ -99,8 +99,15 @@ fn escape(path: &Path) -> String {
 
 fn kernel_file_systems(network: Network) -> Result<()> {
     let quiet = MsFlags::MS_NOSUID | MsFlags::MS_NODEV | MsFlags::MS_NOEXEC;
-    for folder in ["/proc", "/sys", "/dev", "/tmp"] {
+    for folder in ["/proc", "/sys", "/dev"] {
         make_folder(Path::new(folder))?;
+    }
+    let temporary = Path::new("/tmp");
+    if !temporary.exists() {
+        make_folder(temporary)?;
+        // Not root alone has work in it.
+        fs::set_permissions(temporary, fs::Permissions::from_mode(0o1777))
+            .or_environment(|| "cannot open /tmp of the sandbox to everybody".into())?;
     }
     mount(Some("proc"), "/proc", Some("proc"), quiet, NOTHING).map_err(|cause| {
         Error::environment("cannot mount /proc in the sandbox")

@@ -108,7 +108,8 @@ pub fn run(spec: &Spec, stop: &Stop, output: &mut dyn FnMut(usize, Stream, &[u8]
     let watch = stop.watch(&socket)?;
     let result = start(spec, theirs).and_then(|mut child| {
         let result = listen(spec, &socket, &child, output);
-        drop(socket);
+        // Not by dropping it: `stop` has a copy, and a child that still waits for its id map must see the end.
+        let _ = socket.shutdown(std::net::Shutdown::Both);
         child.wait().or_environment(|| "cannot wait for a sandbox".into())?;
         result
     });
