@@ -68,8 +68,7 @@ impl<'a> Setup<'a> {
 
     /// Finds out what planning needs to know. The tree is hashed only when something is built from it.
     pub(super) fn load(&self, project: Project, update: bool) -> Result<Loaded> {
-        let needs_tree = project.binaries.values().any(|binary| binary.source.is_none());
-        self.find_out(project, update, needs_tree)
+        self.find_out(project, update, true)
     }
 
     /// The same for what needs a builder only.
@@ -77,11 +76,12 @@ impl<'a> Setup<'a> {
         self.find_out(project, update, false)
     }
 
-    fn find_out(&self, project: Project, update: bool, needs_tree: bool) -> Result<Loaded> {
+    fn find_out(&self, project: Project, update: bool, for_programs: bool) -> Result<Loaded> {
+        let needs_tree = for_programs && project.binaries.values().any(|binary| binary.source.is_none());
         let store = self.store()?;
         let digests = FileDigests::load(&store, &project.folder);
         let (tree, git) = std::thread::scope(|scope| {
-            let git = scope.spawn(|| GitFacts::read(&project.folder));
+            let git = scope.spawn(|| GitFacts::read(&project.folder, for_programs));
             let tree = needs_tree.then(|| hash_tree(&project.folder, &digests)).transpose();
             (tree, git.join().unwrap_or_default())
         });
