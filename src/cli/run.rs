@@ -5,10 +5,10 @@ use std::process::ExitCode;
 use super::arguments::{RunOptions, ShellOptions};
 use super::build::build;
 use super::setup::{Setup, exit};
-use crate::domain::{Arch, Error, Result};
+use crate::domain::{Arch, Digest, Error, Result};
 use crate::engine::StepResult;
-use crate::engine::native::{Interactive, run_interactive};
-use crate::plan::{Goal, builder_command, plan};
+use crate::engine::native::{Interactive, Root, run_interactive};
+use crate::plan::{BuilderCommand, Goal, StepId, builder_command, plan};
 
 /// Shows where one is, and reads no file of the user's.
 const SHELL: [&str; 4] = ["/bin/sh", "-c", "PS1=\"[$XBUILD_ARCH] \\w \\$ \" exec bash --norc", "sh"];
@@ -31,17 +31,20 @@ async fn inside(setup: &Setup<'_>, arch: Arch, network: bool, argv: Vec<String>)
         setup.printer.summary();
         return Ok(exit(false));
     }
-    let (command, order) = builder_command(&loaded.project, &loaded.facts, arch, argv, network)?;
-    let layers = order
-        .iter()
-        .map(|id| match built.execution.results.get(id) {
-            Some(StepResult::Done(record)) => Ok(record.key),
-            _ => Err(Error::bug(format!("{id} is not done"))),
-        })
-        .collect::<Result<Vec<_>>>()?;
+    let BuilderCommand { command, root, libraries } =
+        builder_command(&loaded.project, &loaded.facts, arch, argv, network)?;
+    let keys = |ids: &[StepId]| -> Result<Vec<Digest>> {
+        ids.iter()
+            .map(|id| match built.execution.results.get(id) {
+                Some(StepResult::Done(record)) => Ok(record.key),
+                _ => Err(Error::bug(format!("{id} is not done"))),
+            })
+            .collect()
+    };
+    let root = Root { compilers: keys(&root)?, libraries: keys(&libraries)? };
     setup.printer.finish();
     let workshop = loaded.workshop.clone();
-    let request = Interactive { layers, command };
+    let request = Interactive { root, command };
     let exit = tokio::task::spawn_blocking(move || run_interactive(&workshop, &request))
         .await
         .map_err(|error| Error::bug("a command panicked").because(error))??;

@@ -24,7 +24,7 @@ pub(super) fn probe(namespaces: &Finding) -> Finding {
         Identity::Single => return single(),
         Identity::Range { uids, gids } => uids.1.min(gids.1).saturating_add(1),
     };
-    match run(&namespaces_only(identity), &Stop::default(), &mut |_, _, _| ()) {
+    match run(&namespaces_only(identity), &Stop::default(), &mut |_, _| ()) {
         Ok(_) if count < ENOUGH => {
             let detail = format!("{count} ids, and packages may want any of {ENOUGH}");
             Finding::limited(NAME, NATIVE, detail).mend(add_range())

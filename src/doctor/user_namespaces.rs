@@ -10,7 +10,7 @@ pub(super) fn probe() -> Finding {
     const NAME: &str = "user namespaces";
     // Whether there are more ids is another question.
     let identity = if nix::unistd::Uid::effective().is_root() { Identity::Root } else { Identity::Single };
-    match run(&namespaces_only(identity), &Stop::default(), &mut |_, _, _| ()) {
+    match run(&namespaces_only(identity), &Stop::default(), &mut |_, _| ()) {
         Ok(_) => Finding::works(NAME, NATIVE, "a new one was made and took its id map"),
         Err(error) => {
             let finding = Finding::missing(NAME, NATIVE, error.to_string());

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
-use super::native::{build, packages};
+use super::native::{Root, build, packages};
 use super::{Assessment, Workshop, assess};
 use crate::domain::{Digest, Error, ErrorKind, Event, Outcome, Result};
 use crate::plan::{Plan, ProgramSource, Step, StepId, Work};
@@ -99,8 +99,7 @@ impl Board {
 pub(super) struct Job {
     pub(super) step: Step,
     pub(super) assessment: Assessment,
-    /// The layers of its root, lowest first.
-    pub(super) layers: Vec<Digest>,
+    pub(super) root: Root,
 }
 
 /// Runs all steps but images. Failures are in the result; an error means that the run itself could not go on.
@@ -150,7 +149,8 @@ fn groups(plan: &Plan) -> Vec<Vec<Step>> {
                         program.shares_tree
                             && other.shares_tree
                             && (program.source == ProgramSource::Tree && other.source == ProgramSource::Tree)
-                            && (&program.root, &program.prepare) == (&other.root, &other.prepare)
+                            && (&program.root, &program.libraries) == (&other.root, &other.libraries)
+                            && program.prepare == other.prepare
                             && program.command.network == other.command.network
                     }
                     _ => false,
@@ -214,15 +214,15 @@ async fn prepare(workshop: &Workshop, board: &Board, step: Step) -> Result<Optio
         board.done(workshop, &step.id, record, Outcome::Cached, Duration::ZERO);
         return Ok(None);
     }
-    let root = match &step.work {
-        Work::Library(library) => library.root.as_slice(),
-        Work::Program(program) => program.root.as_slice(),
-        _ => &[],
+    let (root, libraries) = match &step.work {
+        Work::Library(library) => (library.root.as_slice(), [].as_slice()),
+        Work::Program(program) => (program.root.as_slice(), program.libraries.as_slice()),
+        _ => ([].as_slice(), [].as_slice()),
     };
-    let layers = root
-        .iter()
-        .map(|id| records.get(id).map(|record| record.key))
-        .collect::<Option<_>>()
-        .ok_or_else(|| Error::bug("a root that is not needed"))?;
-    Ok(Some(Job { step, assessment, layers }))
+    let keys = |ids: &[StepId]| -> Result<Vec<Digest>> {
+        let key = |id| records.get(id).map(|record| record.key);
+        ids.iter().map(key).collect::<Option<_>>().ok_or_else(|| Error::bug("a root that is not needed"))
+    };
+    let root = Root { compilers: keys(root)?, libraries: keys(libraries)? };
+    Ok(Some(Job { step, assessment, root }))
 }

@@ -8,7 +8,7 @@ mod step;
 
 pub use dockerfile::render_dockerfile;
 pub use environment::{OUTPUT, SOURCE, prefix};
-pub use planner::{Facts, Goal, builder_command, plan, test_command};
+pub use planner::{BuilderCommand, Facts, Goal, builder_command, plan, test_command};
 pub use render::{Format, State, render};
 pub use step::{
     ArchiveLayer, Command, ImageBuild, LibraryBuild, OutputFile, PackageLayer, Plan, Program, ProgramBuild,

@@ -76,7 +76,18 @@ pub fn test_command(project: &Project, facts: &Facts, binary: &Binary, arch: Arc
     Ok(shell(&variables.expand(text)?, env, false))
 }
 
-/// A command in the builder of an architecture, and the layers of the builder's root, lowest first.
+/// A command in the builder of an architecture.
+#[derive(Debug, Clone)]
+pub struct BuilderCommand {
+    /// What runs.
+    pub command: Command,
+    /// Layers of the compilers, lowest first.
+    pub root: Vec<StepId>,
+    /// Layers of libraries, above those.
+    pub libraries: Vec<StepId>,
+}
+
+/// A command in the builder of an architecture, with everything that the project's programs have in theirs.
 ///
 /// # Errors
 /// A usage error for a template that does not expand.
@@ -86,21 +97,30 @@ pub fn builder_command(
     arch: Arch,
     argv: Vec<String>,
     network: bool,
-) -> Result<(Command, Vec<StepId>)> {
+) -> Result<BuilderCommand> {
     let mut planner = Planner { project, facts, plan: Plan::default() };
     planner.builders()?;
-    let kind = |step: &Step| match (&step.work, step.arch) {
-        (Work::Packages(layer), _) if layer.below.is_none() => 0,
-        (Work::Packages(_) | Work::Archive(_), None) => 1,
-        (Work::Packages(_), Some(_)) => 2,
-        _ => 3,
-    };
-    let mut steps: Vec<&Step> = planner.plan.steps.iter().filter(|step| step.arch.is_none_or(|a| a == arch)).collect();
-    steps.sort_by_key(|step| kind(step));
-    let order = steps.iter().map(|step| step.id.clone()).collect();
+    let mut root = vec![planner.base()];
+    let target = planner.target(arch)?;
+    let (mut components, mut libraries) = (Vec::new(), Vec::new());
+    for step in &planner.plan.steps {
+        match (&step.work, step.arch) {
+            (Work::Library(_), Some(other)) if other == arch => libraries.push(step.id.clone()),
+            (Work::Packages(_) | Work::Archive(_), None) if step.id != root[0] => components.push(step.id.clone()),
+            _ => {}
+        }
+    }
+    root.extend(components);
+    root.push(target);
     let components: Vec<Name> = project.toolchain.components.keys().cloned().collect();
     let env = planner.builder(&components, arch).environment()?;
-    Ok((Command { argv, env, cwd: SOURCE.into(), network }, order))
+    Ok(BuilderCommand { command: Command { argv, env, cwd: SOURCE.into(), network }, root, libraries })
+}
+
+/// Stands for libraries, by recipe and archive, in the letters of a C macro.
+fn identity(libraries: &[LibraryChoice]) -> String {
+    let facts: Vec<_> = libraries.iter().map(|l| (&l.name, &l.version, l.source.sha256, &l.recipe.build)).collect();
+    Digest::of_json(&facts).short()
 }
 
 fn selected<'a, T>(names: &'a [Name], all: &'a BTreeMap<Name, T>, what: &str) -> Result<Vec<&'a Name>> {
@@ -270,15 +290,18 @@ impl Planner<'_> {
             root.push(self.component(component)?);
         }
         root.push(target);
-        for library in &binary.libraries {
-            root.push(self.library(library, arch)?);
-        }
+        let libraries =
+            binary.libraries.iter().map(|library| self.library(library, arch)).collect::<Result<Vec<_>>>()?;
         let variables = self.facts.variables.clone().with_arch(arch);
         let builder = self.builder(&binary.components, arch);
         let mut env = builder.environment()?;
         if binary.source.is_some() {
             // What comes from elsewhere does not change with the project's commits.
             env.insert("SOURCE_DATE_EPOCH".into(), "0".into());
+        }
+        if !binary.libraries.is_empty() {
+            // Go's build cache knows compilers and flags, but not headers; so the libraries are told by a flag.
+            env.insert("CGO_CPPFLAGS".into(), format!("-DXBUILD_LIBRARIES={}", identity(&binary.libraries)));
         }
         for (variable, value) in &binary.env {
             env.insert(variable.clone(), variables.expand(value)?);
@@ -321,6 +344,7 @@ impl Planner<'_> {
         }
         let work = Work::Program(ProgramBuild {
             root: root.clone(),
+            libraries: libraries.clone(),
             source,
             prepare,
             command,
@@ -330,7 +354,7 @@ impl Planner<'_> {
             shares_tree,
         });
         let id = StepId::new(&["binary", name.as_str(), arch.name()]);
-        Ok(self.add(id, Some(arch), root, &inputs, work))
+        Ok(self.add(id, Some(arch), [root, libraries].concat(), &inputs, work))
     }
 
     fn images(&mut self, names: &[&Name]) -> Result<()> {

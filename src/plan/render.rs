@@ -120,7 +120,7 @@ fn details(step: &Step) -> Vec<(&'static str, String)> {
                     ProgramSource::Archive(archive) => archive.sha256.to_string(),
                 },
             ));
-            lines.push(("root", list(&program.root)));
+            lines.push(("root", list(&[program.root.as_slice(), &program.libraries].concat())));
             if let Some(prepare) = &program.prepare {
                 lines.push(("first", shown_argv(prepare)));
             }

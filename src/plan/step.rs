@@ -108,8 +108,10 @@ pub struct LibraryBuild {
 /// One or more programs that one command makes.
 #[derive(Debug, Clone, Serialize)]
 pub struct ProgramBuild {
-    /// Layers that it is built in, lowest first.
+    /// Layers of the compilers that it is built with, lowest first.
     pub root: Vec<StepId>,
+    /// Layers of libraries, above those.
+    pub libraries: Vec<StepId>,
     /// What is built.
     pub source: ProgramSource,
     /// Runs before, in the same tree.

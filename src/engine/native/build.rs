@@ -7,10 +7,10 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use super::root::{RootRequest, open_root};
-use super::sandbox::{self, Command, Exit, Mount, Network, Spec};
+use super::root::{Root, RootRequest, open_root};
+use super::sandbox::{self, Command, Exit, Mount, Network, Notice, Spec};
 use super::tree_digest;
-use crate::domain::{Digest, Error, Event, Outcome, Result, ResultExt};
+use crate::domain::{Digest, Error, Event, Outcome, Result, ResultExt, Stream};
 use crate::engine::execute::{Board, Job};
 use crate::engine::{Workshop, layer_path};
 use crate::plan::{self, ArchiveLayer, LibraryBuild, OUTPUT, ProgramBuild, ProgramSource, SOURCE, Work};
@@ -28,10 +28,6 @@ pub(crate) async fn build(workshop: &Arc<Workshop>, board: &Arc<Board>, mut jobs
     let locker = workshop.clone();
     let locks: Vec<KeyLock> = blocking(move || keys.iter().map(|key| locker.store.lock(key)).collect()).await?;
     jobs.sort_by(|a, b| a.step.id.cmp(&b.step.id));
-    for job in &jobs {
-        let reason = job.assessment.reason.clone();
-        workshop.events.emit(Event::Started { step: job.step.id.to_string(), reason });
-    }
     let archive = match &jobs[0].step.work {
         Work::Archive(ArchiveLayer { source, .. }) | Work::Library(LibraryBuild { source, .. }) => Some(source.clone()),
         Work::Program(ProgramBuild { source: ProgramSource::Archive(source), .. }) => Some(source.clone()),
@@ -70,6 +66,7 @@ struct Made {
     digest: Digest,
     tree: Option<Digest>,
     outputs: BTreeMap<String, Output>,
+    wall: f64,
     cpu: f64,
 }
 
@@ -101,8 +98,8 @@ impl Build<'_> {
         spec.mounts.push(Mount::Bind { source, target: SOURCE.into(), read_only: false });
         spec.mounts.push(Mount::Bind { source: out.clone(), target: OUTPUT.into(), read_only: false });
         spec.commands.push(self.command(&library.command, false));
-        let exit = self.execute(&spec, std::slice::from_ref(job))?.first().copied().flatten();
-        let exit = exit.ok_or_else(|| Error::bug("a command without an end"))?;
+        self.started(job);
+        let exit = sandbox::run_one(&spec, &self.workshop.stop, &mut |stream, bytes| self.output(job, stream, bytes))?;
         if !exit.success() {
             return Err(failure(job, &exit));
         }
@@ -133,7 +130,7 @@ impl Build<'_> {
             }
         };
         spec.mounts.push(Mount::Bind { source: out.clone(), target: OUTPUT.into(), read_only: false });
-        spec.mounts.push(cache_mount(self.workshop, &jobs[0].layers)?);
+        spec.mounts.push(cache_mount(self.workshop, &jobs[0].root)?);
         if let Some(prepare) = &first.prepare {
             spec.commands.push(self.command(prepare, true));
         }
@@ -144,25 +141,46 @@ impl Build<'_> {
         }
         // `go build` uses all processors but for its last step, linking. On a larger machine several link at once.
         spec.parallel = (self.workshop.jobs / 4).max(1);
-        let exits = self.execute(&spec, jobs)?;
-        if let (1, Some(Some(exit))) = (before, exits.first())
-            && !exit.success()
-        {
-            return Err(Error::build(format!("the project's `prepare` failed: {exit}")).hint(shell_hint(&jobs[0])));
-        }
-        for (job, exit) in jobs.iter().zip(&exits[before..]) {
-            let result = match exit {
-                Some(exit) if exit.success() => self.keep_programs(job, &out, &tree, scratch, exit),
-                Some(exit) => Err(failure(job, exit)),
-                None => Err(Error::bug("a command without an end")),
-            };
-            let took = exit.map_or(Duration::ZERO, |exit| Duration::from_secs_f64(exit.wall.max(0.0)));
-            match result {
-                Ok(record) => self.board.done(self.workshop, &job.step.id, record, Outcome::Built, took),
-                Err(error) => self.board.failed(self.workshop, &job.step.id, error, took),
+        let mut preparation = None;
+        sandbox::run(&spec, &self.workshop.stop, &mut |index, notice| {
+            let job = index.checked_sub(before).map(|index| &jobs[index]);
+            match (notice, job) {
+                (Notice::Started, Some(job)) => self.started(job),
+                (Notice::Output(stream, bytes), job) => self.output(job.unwrap_or(&jobs[0]), stream, bytes),
+                (Notice::Exited(exit), Some(job)) => self.finished(job, &exit, &out, &tree, scratch),
+                (Notice::Exited(exit), None) => preparation = Some(exit),
+                (Notice::Started, None) => {}
             }
+        })?;
+        match preparation.filter(|exit| !exit.success()) {
+            Some(exit) => {
+                Err(Error::build(format!("the project's `prepare` failed: {exit}")).hint(shell_hint(&jobs[0])))
+            }
+            None => Ok(()),
         }
-        Ok(())
+    }
+
+    fn started(&self, job: &Job) {
+        let reason = job.assessment.reason.clone();
+        self.workshop.events.emit(Event::Started { step: job.step.id.to_string(), reason });
+    }
+
+    fn output(&self, job: &Job, stream: Stream, bytes: &[u8]) {
+        let text = String::from_utf8_lossy(bytes).into_owned();
+        self.workshop.events.emit(Event::Output { step: job.step.id.to_string(), stream, text });
+    }
+
+    /// Takes a program out of the sandbox as soon as it is made, and tells everybody.
+    fn finished(&self, job: &Job, exit: &Exit, out: &Path, tree: &Path, scratch: &Scratch) {
+        let took = Duration::from_secs_f64(exit.wall.max(0.0));
+        let result = match exit.success() {
+            true => self.keep_programs(job, out, tree, scratch, exit),
+            false => Err(failure(job, exit)),
+        };
+        match result {
+            Ok(record) => self.board.done(self.workshop, &job.step.id, record, Outcome::Built, took),
+            Err(error) => self.board.failed(self.workshop, &job.step.id, error, took),
+        }
     }
 
     fn unpack(&self, scratch: &Scratch) -> Result<PathBuf> {
@@ -174,7 +192,7 @@ impl Build<'_> {
 
     fn spec(&self, job: &Job, scratch: &Scratch, network: bool) -> Result<Spec> {
         let network = if network { Network::Host } else { Network::None };
-        open_root(self.workshop, &RootRequest { layers: &job.layers, scratch, network })
+        open_root(self.workshop, &RootRequest { layers: &job.root.layers(), scratch, network })
     }
 
     fn command(&self, command: &plan::Command, gate: bool) -> Command {
@@ -183,23 +201,21 @@ impl Build<'_> {
         Command { argv: command.argv.clone(), env, cwd: command.cwd.clone().into(), gate }
     }
 
-    /// Runs the spec; output counts for the job at the command's place from the end.
-    fn execute(&self, spec: &Spec, jobs: &[Job]) -> Result<Vec<Option<Exit>>> {
-        let before = spec.commands.len() - jobs.len();
-        let mut output = |index: usize, stream, bytes: &[u8]| {
-            let job = &jobs[index.saturating_sub(before).min(jobs.len() - 1)];
-            let text = String::from_utf8_lossy(bytes).into_owned();
-            self.workshop.events.emit(Event::Output { step: job.step.id.to_string(), stream, text });
-        };
-        sandbox::run(spec, &self.workshop.stop, &mut output)
-    }
-
     fn keep_layer(&self, job: &Job, layer: &Path, cpu: f64) -> Result<()> {
         let tree = tree_digest(layer)?;
         self.workshop.store.keep(layer, &layer_path(&self.workshop.store, &job.assessment.key))?;
         // An archive's content follows from its key; a library's is what it is, and may equal that of another key.
         let digest = if matches!(job.step.work, Work::Archive(_)) { job.assessment.key } else { tree };
-        let record = self.record(job, Made { digest, tree: Some(tree), outputs: BTreeMap::new(), cpu })?;
+        let record = self.record(
+            job,
+            Made {
+                digest,
+                tree: Some(tree),
+                outputs: BTreeMap::new(),
+                wall: self.started.elapsed().as_secs_f64(),
+                cpu,
+            },
+        )?;
         self.board.done(self.workshop, &job.step.id, record, Outcome::Built, self.started.elapsed());
         Ok(())
     }
@@ -230,7 +246,7 @@ impl Build<'_> {
         let digests: Vec<_> = outputs.iter().map(|(name, output)| (name, output.digest)).collect();
         let digest = Digest::of_json(&digests);
         self.workshop.store.keep(&folder, &self.workshop.store.place(Bucket::Outputs, &job.assessment.key))?;
-        self.record(job, Made { digest, tree: None, outputs, cpu: exit.cpu })
+        self.record(job, Made { digest, tree: None, outputs, wall: exit.wall, cpu: exit.cpu })
     }
 
     fn verify(&self, job: &Job, program: &ProgramBuild, name: &str, bytes: &[u8]) -> Result<serde_json::Value> {
@@ -265,7 +281,7 @@ impl Build<'_> {
             mounts: mounts.into_iter().map(|(inside, what)| (inside.to_owned(), what.to_owned())).collect(),
             source: self.fetched.as_ref().map(|(_, source)| source.clone()),
             started: SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |time| time.as_secs()),
-            wall: self.started.elapsed().as_secs_f64(),
+            wall: made.wall,
             cpu: made.cpu,
             digest: made.digest,
             tree: made.tree,
@@ -292,8 +308,8 @@ pub(crate) fn source_mounts(workshop: &Workshop, scratch: &Scratch, upper: &Path
 }
 
 /// Mounts the compilers' caches of a builder.
-pub(crate) fn cache_mount(workshop: &Workshop, layers: &[Digest]) -> Result<Mount> {
-    let source = workshop.store.place(Bucket::GoCache, &Digest::of_json(&layers));
+pub(crate) fn cache_mount(workshop: &Workshop, root: &Root) -> Result<Mount> {
+    let source = workshop.store.place(Bucket::GoCache, &Digest::of_json(&root.compilers));
     fs::create_dir_all(&source).or_environment(|| format!("cannot make {}", source.display()))?;
     Ok(Mount::Bind { source, target: "/var/cache/xbuild".into(), read_only: false })
 }

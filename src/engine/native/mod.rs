@@ -8,5 +8,5 @@ pub mod sandbox;
 mod try_out;
 
 pub use layer::tree_digest;
-pub use root::{RootRequest, open_root, remove_as_root};
+pub use root::{Root, RootRequest, open_root, remove_as_root};
 pub use try_out::{Interactive, ProgramTest, run_interactive, run_test};

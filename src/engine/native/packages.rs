@@ -302,17 +302,15 @@ fn configure(workshop: &Workshop, layer: &Pending<'_>, below: Option<Digest>, sc
     let argv = vec!["/bin/sh".to_owned(), "-c".to_owned(), script.to_owned()];
     spec.commands.push(Command { argv, env, cwd: "/".into(), gate: false });
     let step = layer.step.id.to_string();
-    let mut output = |_, stream: Stream, bytes: &[u8]| {
+    let mut output = |stream: Stream, bytes: &[u8]| {
         let text = String::from_utf8_lossy(bytes).into_owned();
         workshop.events.emit(Event::Output { step: step.clone(), stream, text });
     };
-    let exits = sandbox::run(&spec, &workshop.stop, &mut output)?;
-    match exits.first() {
-        Some(Some(exit)) if exit.success() => Ok(exit.cpu),
-        Some(Some(exit)) => {
-            Err(Error::environment(format!("cannot configure the packages of {}: {exit}", layer.step.id)))
-        }
-        _ => Err(Error::bug("a command without an end")),
+    let exit = sandbox::run_one(&spec, &workshop.stop, &mut output)?;
+    if exit.success() {
+        Ok(exit.cpu)
+    } else {
+        Err(Error::environment(format!("cannot configure the packages of {step}: {exit}")))
     }
 }
 

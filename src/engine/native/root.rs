@@ -3,10 +3,26 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use super::sandbox::{self, Command, Identity, Mount, Network, Root, Spec, Stdio, Stop};
+use super::sandbox::{self, Command, Identity, Mount, Network, Spec, Stdio, Stop};
 use crate::domain::{Digest, Error, Result};
 use crate::engine::{Workshop, layer_path};
 use crate::store::{Scratch, remove_tree};
+
+/// The layers of a builder's root, by their keys.
+#[derive(Debug, Clone, Default)]
+pub struct Root {
+    /// Base, compilers and languages, lowest first. Compilers' caches are shared by all roots with the same.
+    pub compilers: Vec<Digest>,
+    /// Libraries, above those.
+    pub libraries: Vec<Digest>,
+}
+
+impl Root {
+    /// All layers, lowest first.
+    pub fn layers(&self) -> Vec<Digest> {
+        [self.compilers.as_slice(), &self.libraries].concat()
+    }
+}
 
 /// What a root is to be like.
 pub struct RootRequest<'a> {
@@ -24,7 +40,8 @@ pub struct RootRequest<'a> {
 /// An environment error on a full disk.
 pub fn open_root(workshop: &Workshop, request: &RootRequest<'_>) -> Result<Spec> {
     let layers = request.layers.iter().map(|key| layer_path(&workshop.store, key)).collect();
-    let root = Root { layers, upper: request.scratch.folder("upper")?, scratch: request.scratch.folder("overlay")? };
+    let root =
+        sandbox::Root { layers, upper: request.scratch.folder("upper")?, scratch: request.scratch.folder("overlay")? };
     let mut mounts = Vec::new();
     if request.network == Network::Host {
         // What is downloaded over TLS is checked against the machine's authorities.
@@ -75,9 +92,8 @@ pub fn remove_as_root(path: &Path) -> Result<()> {
         parallel: 1,
         stdio: Stdio::Captured,
     };
-    let exits = sandbox::run(&spec, &Stop::default(), &mut |_, _, _| {})?;
-    match exits.first() {
-        Some(Some(exit)) if exit.success() => Ok(()),
-        _ => Err(Error::environment(format!("cannot remove {}", path.display()))),
+    match sandbox::run_one(&spec, &Stop::default(), &mut |_, _| {})?.success() {
+        true => Ok(()),
+        false => Err(Error::environment(format!("cannot remove {}", path.display()))),
     }
 }

@@ -1,7 +1,7 @@
 //! Runs tests, and commands with xbuild's own streams.
 
 use super::build::{cache_mount, source_mounts};
-use super::root::{RootRequest, open_root};
+use super::root::{Root, RootRequest, open_root};
 use super::sandbox::{self, Command, Emulator, Exit, Mount, Network, Stdio};
 use crate::domain::{Arch, Digest, Error, Event, Result};
 use crate::engine::{Workshop, layer_path};
@@ -26,8 +26,8 @@ pub struct ProgramTest {
 /// A command with xbuild's own streams and terminal.
 #[derive(Debug, Clone)]
 pub struct Interactive {
-    /// Keys of the builder's layers, lowest first.
-    pub layers: Vec<Digest>,
+    /// The builder's layers.
+    pub root: Root,
     /// What runs.
     pub command: plan::Command,
 }
@@ -49,15 +49,12 @@ pub fn run_test(workshop: &Workshop, test: &ProgramTest, step: &str) -> Result<(
         spec.emulators.push(Emulator { arch: test.arch, program });
     }
     spec.commands.push(command(workshop, &test.command));
-    let mut output = |_, stream, bytes: &[u8]| {
+    let mut output = |stream, bytes: &[u8]| {
         let text = String::from_utf8_lossy(bytes).into_owned();
         workshop.events.emit(Event::Output { step: step.to_owned(), stream, text });
     };
-    match sandbox::run(&spec, &workshop.stop, &mut output)?.first() {
-        Some(Some(exit)) if exit.success() => Ok(()),
-        Some(Some(exit)) => Err(Error::build(format!("{step} failed: {exit}"))),
-        _ => Err(Error::bug("a command without an end")),
-    }
+    let exit = sandbox::run_one(&spec, &workshop.stop, &mut output)?;
+    if exit.success() { Ok(()) } else { Err(Error::build(format!("{step} failed: {exit}"))) }
 }
 
 /// Runs a command in the project's tree, with xbuild's own streams. Blocks.
@@ -67,17 +64,16 @@ pub fn run_test(workshop: &Workshop, test: &ProgramTest, step: &str) -> Result<(
 pub fn run_interactive(workshop: &Workshop, request: &Interactive) -> Result<Exit> {
     let scratch = workshop.store.scratch()?;
     let network = if request.command.network { Network::Host } else { Network::None };
-    let root = RootRequest { layers: &request.layers, scratch: &scratch, network };
+    let root = RootRequest { layers: &request.root.layers(), scratch: &scratch, network };
     let mut spec = open_root(workshop, &root)?;
     let upper = scratch.folder("source")?;
     spec.mounts.extend(source_mounts(workshop, &scratch, &upper)?);
     let source = scratch.folder("out")?;
     spec.mounts.push(Mount::Bind { source, target: OUTPUT.into(), read_only: false });
-    spec.mounts.push(cache_mount(workshop, &request.layers)?);
+    spec.mounts.push(cache_mount(workshop, &request.root)?);
     spec.commands.push(command(workshop, &request.command));
     spec.stdio = Stdio::Inherited;
-    let exits = sandbox::run(&spec, &workshop.stop, &mut |_, _, _| {})?;
-    exits.first().copied().flatten().ok_or_else(|| Error::bug("a command without an end"))
+    sandbox::run_one(&spec, &workshop.stop, &mut |_, _| {})
 }
 
 fn command(workshop: &Workshop, command: &plan::Command) -> Command {

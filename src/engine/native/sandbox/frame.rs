@@ -23,12 +23,14 @@ pub(super) enum Kind {
     Exited = 6,
     /// To xbuild: the sandbox could not be made; the payload says why.
     Failed = 7,
+    /// To xbuild: a command starts.
+    Started = 8,
 }
 
 impl Kind {
     fn from_byte(byte: u8) -> io::Result<Kind> {
         use Kind::*;
-        [Spec, WantsMap, Mapped, Stdout, Stderr, Exited, Failed]
+        [Spec, WantsMap, Mapped, Stdout, Stderr, Exited, Failed, Started]
             .into_iter()
             .find(|kind| *kind as u8 == byte)
             .ok_or_else(|| io::Error::new(io::ErrorKind::InvalidData, format!("unknown message {byte}")))

@@ -123,6 +123,7 @@ impl<'a> Init<'a> {
     fn start(&mut self, index: usize) -> Result<()> {
         let command = &self.spec.commands[index];
         let started = Instant::now();
+        self.send(Kind::Started, index, &[])?;
         match self.spawn(command) {
             Ok(mut child) => {
                 let pid = child.id() as i32;

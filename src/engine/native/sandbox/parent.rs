@@ -98,16 +98,42 @@ impl Stop {
     }
 }
 
-/// Runs the spec's commands and returns how each ended, in their order; `None` for one that was never started, because
-/// a gate before it failed. Blocks; `output` gets every piece of output with the index of its command.
+/// What happens to a command.
+#[derive(Debug)]
+pub enum Notice<'a> {
+    /// It starts.
+    Started,
+    /// It printed something.
+    Output(Stream, &'a [u8]),
+    /// It ended.
+    Exited(Exit),
+}
+
+/// Runs the spec's only command. Blocks; `output` gets every piece of its output.
 ///
 /// # Errors
-/// When the sandbox cannot be made, or was stopped. A command that fails is no error here.
-pub fn run(spec: &Spec, stop: &Stop, output: &mut dyn FnMut(usize, Stream, &[u8])) -> Result<Vec<Option<Exit>>> {
+/// As for [`run`].
+pub fn run_one(spec: &Spec, stop: &Stop, output: &mut dyn FnMut(Stream, &[u8])) -> Result<Exit> {
+    let mut end = None;
+    run(spec, stop, &mut |_, notice| match notice {
+        Notice::Started => {}
+        Notice::Output(stream, bytes) => output(stream, bytes),
+        Notice::Exited(exit) => end = Some(exit),
+    })?;
+    end.ok_or_else(|| Error::bug("a command without an end"))
+}
+
+/// Runs the spec's commands. Blocks; `tell` gets what happens to each, by its index. After a gate that failed, the
+/// rest is never started.
+///
+/// # Errors
+/// When the sandbox cannot be made, is lost before its commands ended, or was stopped. A command that fails is no
+/// error here.
+pub fn run(spec: &Spec, stop: &Stop, tell: &mut dyn FnMut(usize, Notice<'_>)) -> Result<()> {
     let (socket, theirs) = UnixStream::pair().or_environment(|| "cannot make a socket pair".into())?;
     let watch = stop.watch(&socket)?;
     let result = start(spec, theirs).and_then(|mut child| {
-        let result = listen(spec, &socket, &child, output);
+        let result = listen(spec, &socket, &child, tell);
         // Not by dropping it: `stop` has a copy, and a child that still waits for its id map must see the end.
         let _ = socket.shutdown(std::net::Shutdown::Both);
         child.wait().or_environment(|| "cannot wait for a sandbox".into())?;
@@ -140,33 +166,29 @@ fn start(spec: &Spec, socket: UnixStream) -> Result<Child> {
     command.spawn().or_environment(|| "cannot start a sandbox".into())
 }
 
-fn listen(
-    spec: &Spec,
-    socket: &UnixStream,
-    child: &Child,
-    output: &mut dyn FnMut(usize, Stream, &[u8]),
-) -> Result<Vec<Option<Exit>>> {
+fn listen(spec: &Spec, socket: &UnixStream, child: &Child, tell: &mut dyn FnMut(usize, Notice<'_>)) -> Result<()> {
     let lost = || "lost the sandbox".to_owned();
     let payload = serde_json::to_vec(spec).or_bug(|| "cannot write the spec of a sandbox".into())?;
     frame::send(socket, Kind::Spec, 0, &payload).or_environment(lost)?;
-    let mut exits = vec![None; spec.commands.len()];
+    let mut exits: Vec<Option<Exit>> = vec![None; spec.commands.len()];
     while let Some((kind, index, payload)) = frame::receive(socket).or_environment(lost)? {
         match kind {
             Kind::WantsMap => {
                 spec.identity.map(child.id())?;
                 frame::send(socket, Kind::Mapped, 0, &[]).or_environment(lost)?;
             }
-            Kind::Stdout => output(index, Stream::Stdout, &payload),
-            Kind::Stderr => output(index, Stream::Stderr, &payload),
+            Kind::Stdout => tell(index, Notice::Output(Stream::Stdout, &payload)),
+            Kind::Stderr => tell(index, Notice::Output(Stream::Stderr, &payload)),
+            Kind::Started => tell(index, Notice::Started),
             Kind::Exited => {
                 let exit = serde_json::from_slice(&payload).or_bug(|| "cannot read how a command ended".into())?;
                 *exits.get_mut(index).ok_or_else(|| Error::bug("a command that was never given ended"))? = Some(exit);
+                tell(index, Notice::Exited(exit));
             }
             Kind::Failed => return Err(failure(&String::from_utf8_lossy(&payload))),
             Kind::Spec | Kind::Mapped => return Err(Error::bug("the sandbox answers out of turn")),
         }
     }
-    // After a gate that failed, the rest was never started.
     let failed_gate =
         |(exit, command): (&Option<Exit>, &super::Command)| command.gate && exit.is_some_and(|exit| !exit.success());
     let expected = match exits.iter().zip(&spec.commands).position(failed_gate) {
@@ -176,7 +198,7 @@ fn listen(
     if expected.contains(&None) {
         return Err(Error::environment("the sandbox ended before its commands did").hint("was it killed for memory?"));
     }
-    Ok(exits)
+    Ok(())
 }
 
 /// The child's report: the message, then hints, a line each.
