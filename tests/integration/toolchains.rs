@@ -42,12 +42,12 @@ fn a_definition_is_shown_as_a_dockerfile() {
 fn a_projects_own_definition_comes_first_and_is_strict() {
     let own = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/toolchains/debian-trixie.yaml"))
         .expect("it is there");
-    let mine = own.replace("summary: ", "summary: mine; ");
+    let mine = own.replace("summary: \"", "summary: \"mine, ");
     let test = Test::new()
         .without_builders()
         .file("toolchains/debian-trixie.yaml", &mine)
         .file("toolchains/further.yaml", &mine);
-    test.xbuild(["toolchain", "ls"]).stdout_contains("mine; ").stdout_contains("further").run();
+    test.xbuild(["toolchain", "ls"]).stdout_contains("mine, ").stdout_contains("further").run();
     test.write("toolchains/further.yaml", own.replace("emulator:", "emulater:"));
     let run = test.xbuild(["toolchain", "show", "further", "--json"]).status(2);
     run.stderr_contains("further.yaml:").stderr_contains("did you mean 'emulator'?").run();

@@ -27,11 +27,6 @@ impl Identity {
         }
     }
 
-    /// A word for paths.
-    pub(crate) fn word(self) -> &'static str {
-        self.name().unwrap_or("own")
-    }
-
     /// Whether tests can become this user; only root can become others. A skipped test is told of.
     pub(crate) fn possible(self) -> bool {
         if self == Identity::Own || Uid::effective().is_root() {
