@@ -68,8 +68,7 @@ impl<'a> Setup<'a> {
 
     /// Finds out what planning needs to know. The tree is hashed only when something is built from it.
     pub(super) fn load(&self, project: Project, update: bool) -> Result<Loaded> {
-        let needs_tree = project.binaries.values().any(|binary| binary.source.is_none());
-        self.find_out(project, update, needs_tree)
+        self.find_out(project, update, true)
     }
 
     /// The same for what needs a builder only.
@@ -77,11 +76,12 @@ impl<'a> Setup<'a> {
         self.find_out(project, update, false)
     }
 
-    fn find_out(&self, project: Project, update: bool, needs_tree: bool) -> Result<Loaded> {
+    fn find_out(&self, project: Project, update: bool, for_programs: bool) -> Result<Loaded> {
+        let needs_tree = for_programs && project.binaries.values().any(|binary| binary.source.is_none());
         let store = self.store()?;
         let digests = FileDigests::load(&store, &project.folder);
         let (tree, git) = std::thread::scope(|scope| {
-            let git = scope.spawn(|| GitFacts::read(&project.folder));
+            let git = scope.spawn(|| GitFacts::read(&project.folder, for_programs));
             let tree = needs_tree.then(|| hash_tree(&project.folder, &digests)).transpose();
             (tree, git.join().unwrap_or_default())
         });
@@ -89,7 +89,7 @@ impl<'a> Setup<'a> {
         let facts = Facts {
             host: Arch::host()?,
             tree: tree?.map(|tree| tree.digest),
-            variables: variables(&project, &git, &self.options().set),
+            variables: variables(&project, &git),
             epoch,
             labels: labels(&git),
         };
@@ -144,11 +144,12 @@ fn epoch(git: &GitFacts) -> Result<u64> {
     }
 }
 
-fn variables(project: &Project, git: &GitFacts, set: &BTreeMap<String, String>) -> Variables {
+/// The project's variables, and those of git that it does not set itself.
+fn variables(project: &Project, git: &GitFacts) -> Variables {
     let mut variables = project.variables.clone();
     for (name, value) in [("version", &git.version), ("revision", &git.revision)] {
         match value {
-            _ if set.contains_key(name) => {}
+            _ if variables.has(name) => {}
             Some(value) => variables.set(name, value),
             None => variables.set_missing(name, git.missing.as_deref().unwrap_or("git does not tell")),
         }

@@ -55,7 +55,7 @@ fn list(setup: &Setup<'_>) -> Result<ExitCode> {
 fn show(setup: &Setup<'_>, name: &Name, dockerfile: bool, arches: &[Arch]) -> Result<ExitCode> {
     let project = setup.project_or_toolchain(Some(name), arches)?;
     let text = if dockerfile {
-        render_dockerfile(&project.toolchain, Arch::host()?, &project.arches)?
+        render_dockerfile(&project, Arch::host()?)?
     } else if setup.global.json {
         serde_json::to_string_pretty(&project.toolchain).or_bug(|| "cannot write the toolchain".into())? + "\n"
     } else {

@@ -36,6 +36,11 @@ impl Variables {
         self
     }
 
+    /// Whether a name has a value.
+    pub fn has(&self, name: &str) -> bool {
+        self.values.contains_key(name)
+    }
+
     /// Gives a name a value.
     pub fn set(&mut self, name: &str, value: &str) {
         self.missing.remove(name);

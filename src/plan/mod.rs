@@ -2,6 +2,7 @@
 
 mod dockerfile;
 mod environment;
+mod needs;
 mod planner;
 mod render;
 mod step;

@@ -1,8 +1,9 @@
 //! From a project and the facts of the machine to a plan.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use super::environment::{Builder, OUTPUT, SOURCE, go_build, prefix, shell};
+use super::needs::Needs;
 use super::step::{
     ArchiveLayer, Command, ImageBuild, LibraryBuild, OutputFile, PackageLayer, Plan, Program, ProgramBuild,
     ProgramSource, Step, StepId, Work,
@@ -242,28 +243,15 @@ impl Planner<'_> {
 
     fn builders(&mut self) -> Result<()> {
         let project = self.project;
-        let mut components: BTreeSet<Name> = BTreeSet::new();
-        let mut libraries: BTreeMap<String, LibraryChoice> = BTreeMap::new();
-        for binary in project.binaries.values() {
-            components.extend(binary.components.iter().cloned());
-            for library in &binary.libraries {
-                libraries.insert(format!("{}@{}", library.name, library.version), library.clone());
-            }
-        }
-        if project.binaries.is_empty() {
-            components.extend(project.toolchain.components.keys().filter(|name| name.as_str() == "go").cloned());
-            for text in &project.toolchain.libraries {
-                libraries.insert(text.clone(), project.library(text)?);
-            }
-        }
+        let needs = Needs::of(project)?;
         self.base();
         for arch in &project.arches {
             self.target(*arch)?;
-            for library in libraries.values() {
+            for library in &needs.libraries {
                 self.library(library, *arch)?;
             }
         }
-        for component in &components {
+        for component in &needs.components {
             self.component(component)?;
         }
         Ok(())

@@ -20,7 +20,9 @@ pub struct GitFacts {
 
 impl GitFacts {
     /// Asks the `git` program. A project without git, or a machine without it, has no facts.
-    pub fn read(folder: &Path) -> GitFacts {
+    ///
+    /// The version costs a look at every file of the project, so it is only found out where it is wanted.
+    pub fn read(folder: &Path, with_version: bool) -> GitFacts {
         let missing = |reason: &str| GitFacts { missing: Some(reason.to_owned()), ..GitFacts::default() };
         if which::which("git").is_err() {
             return missing("the program git is not installed");
@@ -28,16 +30,18 @@ impl GitFacts {
         // One process at a time waits for the disk, the other for the index.
         let (commit, described) = std::thread::scope(|scope| {
             let described = scope.spawn(|| {
+                if !with_version {
+                    return None;
+                }
                 git(folder, &["describe", "--tags", "--exact-match", "--dirty"])
                     .or_else(|| git(folder, &["describe", "--always", "--abbrev=12", "--dirty", "--exclude=*"]))
-                    .map(|text| (text, ()))
             });
             let commit = git(folder, &["log", "-1", "--format=%H %ct"]);
             (commit, described.join().ok().flatten())
         });
         let Some(commit) = commit else { return missing("the project is not in a git repository with a commit") };
         let (revision, time) = commit.split_once(' ').unwrap_or((&commit, ""));
-        let version = described.map(|(text, ())| {
+        let version = described.map(|text| {
             let hash = text.strip_suffix("-dirty").unwrap_or(&text);
             if revision.starts_with(hash) { format!("git-{text}") } else { text }
         });
