@@ -29,7 +29,8 @@ fn killed(test: &Test, after: Duration) -> bool {
     let mut child = test.xbuild(["images"]).start();
     let started = Instant::now();
     while started.elapsed() < after {
-        if child.try_wait().expect("a child").is_some() {
+        if let Some(status) = child.try_wait().expect("a child") {
+            assert!(status.success(), "{status} without a kill:\n{}", test.said());
             return false;
         }
         std::thread::sleep(Duration::from_millis(2));

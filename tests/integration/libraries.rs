@@ -40,7 +40,7 @@ fn two_versions_stand_side_by_side() {
 #[test]
 fn static_linking_takes_nothing_but_the_library() {
     let command = "    command: |
-      test \"$(pkg-config --libs libpcap)\" = -lpcap
+      test \"$(echo $(pkg-config --libs libpcap))\" = -lpcap
       echo \"says: $(pkg-config --static --libs libpcap)\"
       pkg-config --static --libs libpcap | tr ' ' '\\n' | grep '^-l' | grep -v '^-lpcap$' && exit 1
       $CC -static -o plain version.c -lpcap

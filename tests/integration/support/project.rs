@@ -11,7 +11,7 @@ use super::{Identity, Run, Store};
 
 /// A project, who builds it, and with which store.
 pub(crate) struct Test {
-    _temporary: tempfile::TempDir,
+    temporary: tempfile::TempDir,
     folder: PathBuf,
     identity: Identity,
     store: OnceCell<Store>,
@@ -23,7 +23,7 @@ impl Test {
         let folder = tempfile::Builder::new().prefix("xbuild test ").tempdir().expect("a temporary folder");
         // The usual mode of a folder: other users can look in.
         fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o755)).expect("its owner may");
-        Test { folder: folder.path().to_owned(), _temporary: folder, identity: Identity::Own, store: OnceCell::new() }
+        Test { folder: folder.path().to_owned(), temporary: folder, identity: Identity::Own, store: OnceCell::new() }
     }
 
     /// The project is in a folder of this name.
@@ -110,6 +110,16 @@ impl Test {
         self
     }
 
+    /// Where the last run that was started writes its messages.
+    pub(super) fn log(&self) -> PathBuf {
+        self.temporary.path().with_extension("log")
+    }
+
+    /// What the last run that was started has said.
+    pub(crate) fn said(&self) -> String {
+        fs::read_to_string(self.log()).unwrap_or_default()
+    }
+
     /// The project's folder.
     pub(crate) fn path(&self) -> &Path {
         &self.folder
@@ -153,5 +163,11 @@ impl Test {
         }
         assert!(found.len() > 1, "nothing in {}", root.display());
         found
+    }
+}
+
+impl Drop for Test {
+    fn drop(&mut self) {
+        let _ = fs::remove_file(self.log());
     }
 }

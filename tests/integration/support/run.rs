@@ -90,9 +90,10 @@ impl<'a> Run<'a> {
         self
     }
 
-    /// Starts, and leaves the rest to the caller. Output goes nowhere.
+    /// Starts, and leaves the rest to the caller. What it says on standard error is in [`Test::said`].
     pub(crate) fn start(mut self) -> Child {
-        self.command.stdout(Stdio::null()).stderr(Stdio::null());
+        let said = fs::File::create(self.test.log()).expect("a file");
+        self.command.stdout(Stdio::null()).stderr(said);
         self.command.spawn().expect("xbuild can be run")
     }
 
