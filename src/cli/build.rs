@@ -5,8 +5,8 @@ use std::path::PathBuf;
 
 use super::setup::Loaded;
 use crate::domain::{Arch, Result};
-use crate::engine::{Dist, Execution, StepResult, execute};
-use crate::plan::Plan;
+use crate::engine::{Dist, Execution, Images, StepResult, execute};
+use crate::plan::{Plan, Work};
 use crate::store::Record;
 
 /// What was built, and where it is now.
@@ -25,17 +25,18 @@ impl Built {
 /// Runs all steps but images, and puts the programs into `dist`.
 pub(super) async fn build(loaded: &Loaded, plan: &Plan) -> Result<Built> {
     let execution = execute(&loaded.workshop, plan).await?;
-    let paths = publish(loaded, plan, &execution, BTreeMap::new())?;
+    let paths = publish(loaded, plan, &execution, &BTreeMap::new(), &BTreeSet::new())?;
     loaded.digests.save(&loaded.workshop.store)?;
     Ok(Built { execution, paths })
 }
 
-/// Writes `dist`; `images` are digests of indexes by name.
+/// Writes `dist`; `images` are digests of indexes by name, `gone` the names of those that could not be made.
 pub(super) fn publish(
     loaded: &Loaded,
     plan: &Plan,
     execution: &Execution,
-    images: BTreeMap<String, String>,
+    images: &BTreeMap<String, String>,
+    gone: &BTreeSet<String>,
 ) -> Result<Vec<PathBuf>> {
     let mut records: BTreeMap<String, (Option<Arch>, Record)> = BTreeMap::new();
     for step in &plan.steps {
@@ -43,18 +44,30 @@ pub(super) fn publish(
             records.insert(step.id.to_string(), (step.arch, (**record).clone()));
         }
     }
+    let dist = Dist::new(&loaded.project.folder, loaded.facts.epoch);
     let has_programs = records.values().any(|(_, record)| !record.outputs.is_empty());
-    if !has_programs && images.is_empty() {
+    if !has_programs && images.is_empty() && !dist.folder().exists() {
         return Ok(Vec::new());
     }
+    // What failed now is not what an earlier run has left: that must go.
+    let failed: BTreeSet<String> = plan
+        .steps
+        .iter()
+        .filter(|step| !matches!(execution.results.get(&step.id), Some(StepResult::Done(_))))
+        .filter_map(|step| match (&step.work, step.arch) {
+            (Work::Program(program), Some(arch)) => Some((program, arch)),
+            _ => None,
+        })
+        .flat_map(|(program, arch)| program.outputs.iter().map(move |output| format!("{arch}/{}", output.name)))
+        .collect();
     let known: BTreeSet<String> = loaded
         .project
         .binaries
         .iter()
         .flat_map(|(name, binary)| binary.output_names(name))
         .flat_map(|name| Arch::ALL.map(|arch| format!("{arch}/{name}")))
+        .filter(|place| !failed.contains(place))
         .collect();
-    let dist = Dist::new(&loaded.project.folder, loaded.facts.epoch);
     let project = loaded.project.name.as_str();
-    dist.publish(&loaded.workshop.store, &loaded.digests, project, &records, &known, images)
+    dist.publish(&loaded.workshop.store, &loaded.digests, project, &records, &known, Images { made: images, gone })
 }

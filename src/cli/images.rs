@@ -1,6 +1,6 @@
 //! `xbuild images`
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Instant;
@@ -28,11 +28,11 @@ pub(super) async fn run(setup: &Setup<'_>, options: &Selection) -> Result<ExitCo
     let built = build(&loaded, &plan).await?;
     let mut assembly = Assembly::new(&loaded, &built.execution)?;
     for name in &names {
-        assembly.image(name, &plan);
+        assembly.image(name, &plan)?;
     }
     let indexes = assembly.indexes()?;
     let success = built.success() && assembly.success;
-    publish(&loaded, &plan, &built.execution, indexes.clone())?;
+    publish(&loaded, &plan, &built.execution, &indexes, &assembly.gone)?;
     loaded.digests.save(&loaded.workshop.store)?;
     setup.printer.summary();
     print_names(setup, &loaded.project.folder.join("dist/images"), &indexes)?;
@@ -84,6 +84,8 @@ struct Assembly<'a> {
     cache: LayerCache,
     built: BTreeMap<(Name, Arch), BuiltImage>,
     names: BTreeMap<Name, Vec<String>>,
+    /// Names of images of which an architecture is missing now.
+    gone: BTreeSet<String>,
     success: bool,
 }
 
@@ -92,12 +94,12 @@ impl<'a> Assembly<'a> {
         let layout = Layout::open(&loaded.project.folder.join("dist/images"))?;
         let cache = LayerCache::open(&loaded.workshop.store.bucket(Bucket::Layers))?;
         let cache = cache.with_threads(loaded.workshop.jobs);
-        let (built, names) = (BTreeMap::new(), BTreeMap::new());
-        Ok(Assembly { loaded, execution, layout, cache, built, names, success: true })
+        let (built, names, gone) = (BTreeMap::new(), BTreeMap::new(), BTreeSet::new());
+        Ok(Assembly { loaded, execution, layout, cache, built, names, gone, success: true })
     }
 
     /// Assembles one image for every architecture; failures are told and counted.
-    fn image(&mut self, name: &Name, plan: &Plan) {
+    fn image(&mut self, name: &Name, plan: &Plan) -> Result<()> {
         for step in &plan.steps {
             let Work::Image(build) = &step.work else { continue };
             if build.image != *name {
@@ -111,10 +113,27 @@ impl<'a> Assembly<'a> {
                     Err(error) => Outcome::Failed(error.with_hints()),
                 },
             };
-            self.success &= matches!(outcome, Outcome::Cached | Outcome::Built);
+            if !matches!(outcome, Outcome::Cached | Outcome::Built) {
+                self.success = false;
+                self.withdraw(step, build)?;
+            }
             let events = &self.loaded.workshop.events;
             events.emit(Event::Finished { step: step.id.to_string(), outcome, took: started.elapsed() });
         }
+        Ok(())
+    }
+
+    /// Takes the names away that an earlier run has left: an old image must not be taken for a new one.
+    fn withdraw(&mut self, step: &Step, build: &ImageBuild) -> Result<()> {
+        for text in &build.names {
+            let name: ImageName = text.parse().or_usage(|| format!("image '{}'", build.image))?;
+            if let Some(arch) = step.arch {
+                self.layout.remove_name(&name.for_arch(arch, SuffixStyle::NameSuffix).to_string())?;
+            }
+            self.layout.remove_name(text)?;
+            self.gone.insert(text.clone());
+        }
+        Ok(())
     }
 
     fn waits_for(&self, step: &Step) -> Option<String> {
@@ -126,11 +145,13 @@ impl<'a> Assembly<'a> {
         let arch = step.arch.ok_or_else(|| Error::bug("an image without an architecture"))?;
         let file = parse(&build.dockerfile)?;
         let folder = build.dockerfile.parent().unwrap_or(Path::new("/"));
+        let mut labels = build.labels.clone();
+        labels.entry("org.opencontainers.image.created".into()).or_insert_with(|| image::rfc3339(build.created));
         let target = Target {
             arch,
             build_arch: self.loaded.facts.host,
             args: build.args.clone(),
-            labels: build.labels.clone(),
+            labels,
             created: build.created,
             mtime: FILE_TIME,
         };

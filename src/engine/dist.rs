@@ -29,6 +29,15 @@ pub struct BuildRecord {
     pub images: BTreeMap<String, String>,
 }
 
+/// What a run knows of images, by name.
+#[derive(Debug, Clone, Copy)]
+pub struct Images<'a> {
+    /// Digests of the indexes that were made.
+    pub made: &'a BTreeMap<String, String>,
+    /// Those that could not be made.
+    pub gone: &'a BTreeSet<String>,
+}
+
 /// The folder `dist` of a project.
 pub struct Dist {
     folder: PathBuf,
@@ -58,7 +67,7 @@ impl Dist {
         project: &str,
         records: &BTreeMap<String, (Option<Arch>, Record)>,
         known: &BTreeSet<String>,
-        images: BTreeMap<String, String>,
+        images: Images<'_>,
     ) -> Result<Vec<PathBuf>> {
         let old = self.read();
         let mut build = BuildRecord {
@@ -67,7 +76,7 @@ impl Dist {
             project: project.to_owned(),
             outputs: BTreeMap::new(),
             steps: BTreeMap::new(),
-            images,
+            images: images.made.clone(),
         };
         let mut paths = Vec::new();
         for (step, (arch, record)) in records {
@@ -98,7 +107,7 @@ impl Dist {
                     build.steps.entry(step.clone()).or_insert_with(|| record.clone());
                 }
             }
-            for (name, digest) in &old.images {
+            for (name, digest) in old.images.iter().filter(|(name, _)| !images.gone.contains(*name)) {
                 build.images.entry(name.clone()).or_insert_with(|| digest.clone());
             }
         }

@@ -7,6 +7,6 @@ pub mod native;
 mod workshop;
 
 pub use assess::{Assessment, Resolution, assess, layer_path, resolution_key, states};
-pub use dist::{BuildRecord, Dist};
+pub use dist::{BuildRecord, Dist, Images};
 pub use execute::{Execution, StepResult, execute};
 pub use workshop::{Workshop, WorkshopOptions};

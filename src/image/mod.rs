@@ -46,3 +46,4 @@ pub use layout::{Layout, REF_NAME};
 pub use manifest::{Descriptor, Manifest, Platform, media_type};
 pub use names::{ImageName, PlainName, SuffixStyle};
 pub use prune::Pruned;
+pub use time::rfc3339;

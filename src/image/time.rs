@@ -1,7 +1,7 @@
 //! Times as image configs write them.
 
 /// Seconds since 1970 as `2026-11-21T02:03:04Z`.
-pub(super) fn rfc3339(seconds: u64) -> String {
+pub fn rfc3339(seconds: u64) -> String {
     let (days, second) = (seconds / 86_400, seconds % 86_400);
     // Civil date from days, with years that begin in March (Howard Hinnant, "chrono-Compatible Low-Level Date Algorithms").
     let shifted = days + 719_468;

@@ -1,0 +1,24 @@
+//! Everything from outside: the program itself, in real builders, judged by other programs where there are any.
+//!
+//! `scripts/test` runs these, and installs what they need. Environment:
+//! - `XBUILD_TEST_STORE`: where warm and cold stores are; `target/test-store` when unset;
+//! - `XBUILD_TEST_BLESS`: golden files are written, not compared;
+//! - `XBUILD_TEST_SEED`: chooses the moments of the kills;
+//! - `XBUILD_TEST_SKIPPED`: a file that takes a line for each test that cannot run here. With `CI` set, it fails instead.
+
+mod binaries;
+mod command_line;
+mod configuration;
+mod crash;
+mod determinism;
+mod downloads;
+mod examples;
+mod images;
+mod imports;
+mod libraries;
+mod nothing_to_do;
+mod plan;
+mod sandbox;
+mod store;
+mod support;
+mod toolchains;

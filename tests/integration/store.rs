@@ -1,0 +1,145 @@
+//! The store: what it holds, what fsck objects to, what gc may remove.
+
+use std::fs;
+use std::io::{Read, Seek, Write};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use sha2::Digest;
+
+use crate::support::{Answer, Server, Test, host, processes_with, unique};
+
+/// Changes one byte in the middle of a file.
+fn flip(path: &Path) {
+    let mut permissions = fs::metadata(path).expect("it is there").permissions();
+    let mode = std::os::unix::fs::PermissionsExt::mode(&permissions);
+    std::os::unix::fs::PermissionsExt::set_mode(&mut permissions, mode | 0o200);
+    fs::set_permissions(path, permissions).expect("its owner may");
+    let mut file = fs::File::options().read(true).write(true).open(path).expect("it can be written");
+    let middle = file.metadata().expect("it is there").len() / 2;
+    let mut byte = [0];
+    file.seek(std::io::SeekFrom::Start(middle)).expect("a place");
+    file.read_exact(&mut byte).expect("a byte");
+    file.seek(std::io::SeekFrom::Start(middle)).expect("a place");
+    file.write_all(&[byte[0] ^ 0x20]).expect("a byte");
+    drop(file);
+    let mut permissions = fs::metadata(path).expect("it is there").permissions();
+    std::os::unix::fs::PermissionsExt::set_mode(&mut permissions, mode);
+    fs::set_permissions(path, permissions).expect("its owner may");
+}
+
+fn only(folder: PathBuf) -> PathBuf {
+    let mut entries = fs::read_dir(&folder).expect("a bucket").flatten().map(|entry| entry.path());
+    let first = entries.next().unwrap_or_else(|| panic!("nothing in {}", folder.display()));
+    assert!(entries.next().is_none(), "more than one in {}", folder.display());
+    first
+}
+
+/// An archive with a script in it, and a project that takes both this and its own tree.
+fn sample() -> (Server, String) {
+    let mut builder = tar::Builder::new(Vec::new());
+    let text = format!("#!/bin/sh\n# {}\n", "words ".repeat(100));
+    let mut header = tar::Header::new_gnu();
+    header.set_size(text.len() as u64);
+    header.set_mode(0o755);
+    header.set_cksum();
+    builder.append_data(&mut header, "tool-1/hello", text.as_bytes()).expect("an entry");
+    let bytes = builder.into_inner().expect("an archive");
+    let digest: String = sha2::Sha256::digest(&bytes).iter().map(|byte| format!("{byte:02x}")).collect();
+    let server = Server::new([("/tool.tar", Answer::Body(bytes))]);
+    let project = format!(
+        "version: 1\nname: sample\narches: [{}]\nbinaries:\n  hello:\n    source: {{ sha256: {digest}, sources: [{{ url: \"{}\" }}] }}\n    \
+         command: $CC --version\n    outputs: {{ hello: hello }}\n",
+        host(),
+        server.url("/tool.tar")
+    );
+    (server, project)
+}
+
+/// One cold store for a row of damages: to make it takes longer than to try them all.
+#[test]
+fn a_byte_that_changed_is_found_wherever_it_is() {
+    let (server, project) = sample();
+    let test = Test::new().cold().file("xbuild.yaml", project);
+    test.xbuild(["binaries"]).run();
+    test.xbuild(["cache", "fsck"]).stdout_contains("the store is sound").run();
+    let store = test.store().path();
+    let output = only(store.join("outputs-v1")).join("hello");
+    let source = only(store.join("sources-v1"));
+    let layer = fs::read_dir(store.join("rootfs-v1"))
+        .expect("a bucket")
+        .flatten()
+        .map(|entry| entry.path().join("usr/share/common-licenses/GPL-3"))
+        .find(|path| path.exists())
+        .expect("the base has the text of the GPL");
+    let record = fs::read_dir(store.join("records-v1")).expect("a bucket").flatten().next().expect("a record").path();
+    for (path, named) in [(&output, "hello"), (&source, "sources-v1"), (&layer, "rootfs-v1"), (&record, "records-v1")] {
+        flip(path);
+        let said = test.xbuild(["cache", "fsck"]).status(1).run();
+        assert!(
+            said.stdout.contains(named) && said.stdout.contains("1 damaged"),
+            "{}: {}",
+            path.display(),
+            said.stdout
+        );
+        let json = test.xbuild(["cache", "fsck", "--json"]).status(1).run().json();
+        assert_eq!(json["damages"].as_array().map(Vec::len), Some(1), "{json}");
+        flip(path);
+        test.xbuild(["cache", "fsck"]).stdout_contains("the store is sound").run();
+    }
+    // A file that is gone, and one too many.
+    fs::rename(&output, output.with_extension("gone")).expect("its owner may");
+    test.xbuild(["cache", "fsck"]).status(1).stdout_contains("hello").run();
+    fs::remove_file(output.with_extension("gone")).expect("its owner may");
+    // A plain run makes it again.
+    test.xbuild(["binaries"]).run();
+    test.xbuild(["cache", "fsck"]).stdout_contains("the store is sound").run();
+
+    let list = test.xbuild(["cache", "ls", "--json"]).run().json();
+    let bytes = |name: &str| {
+        let bucket = list["buckets"].as_array().expect("a list").iter().find(|bucket| bucket["bucket"] == name);
+        bucket.unwrap_or_else(|| panic!("no bucket {name}"))["bytes"].as_u64().expect("a number")
+    };
+    assert!(bytes("rootfs-v1") > 100_000_000 && bytes("sources-v1") > 0, "{list}");
+    let sum: u64 =
+        list["buckets"].as_array().expect("a list").iter().map(|b| b["bytes"].as_u64().expect("a number")).sum();
+    assert_eq!(list["bytes"].as_u64(), Some(sum));
+    test.xbuild(["cache", "ls"]).stdout_contains("rootfs-v1").stdout_contains("total").run();
+
+    // What is in use stays, everything goes when it is asked to, and then everything comes back.
+    test.xbuild(["cache", "gc"]).run();
+    test.xbuild(["plan"]).stdout_contains("0 to build").run();
+    test.xbuild(["cache", "gc", "--unused", "0"]).stdout_contains("removed").run();
+    for bucket in ["rootfs-v1", "outputs-v1", "sources-v1", "records-v1"] {
+        assert_eq!(fs::read_dir(store.join(bucket)).expect("a bucket").count(), 0, "{bucket}");
+    }
+    assert_eq!(server.asked().len(), 1);
+}
+
+#[test]
+fn nothing_is_collected_while_another_works() {
+    let seconds = format!("7{}", unique());
+    let project = format!(
+        "version: 1\nname: sample\narches: [{}]\nbinaries:\n  hello:\n    command: sleep {seconds}\n    outputs: {{ hello: hello }}\n",
+        host()
+    );
+    let test = Test::new().file("xbuild.yaml", project);
+    let mut child = test.xbuild(["binaries"]).start();
+    let started = Instant::now();
+    while processes_with(&seconds).is_empty() {
+        assert!(started.elapsed() < Duration::from_secs(300), "the command never ran");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    test.xbuild(["cache", "gc"]).status(3).stderr_contains("another xbuild works").run();
+    test.xbuild(["cache", "ls"]).stdout_contains("rootfs-v1").run();
+    child.kill().expect("it is there");
+    child.wait().expect("it ends");
+}
+
+#[test]
+fn a_store_says_that_it_can_be_made_again() {
+    let test = Test::new().without_builders();
+    test.xbuild(["cache", "ls"]).run();
+    let tag = fs::read_to_string(test.store().path().join("CACHEDIR.TAG")).expect("a tag");
+    assert!(tag.starts_with("Signature: 8a477f597d28d172789f06886806bc55"));
+}
