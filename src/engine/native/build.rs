@@ -11,7 +11,7 @@ use super::root::{Root, RootRequest, open_root};
 use super::sandbox::{self, Command, Exit, Mount, Network, Notice, Spec};
 use super::tree_digest;
 use crate::domain::{Digest, Error, Event, Outcome, Result, ResultExt, Stream};
-use crate::engine::execute::{Board, Job};
+use crate::engine::board::{Board, Job};
 use crate::engine::{Workshop, layer_path};
 use crate::plan::{self, ArchiveLayer, LibraryBuild, OUTPUT, ProgramBuild, ProgramSource, SOURCE, Work};
 use crate::source::{Fetcher, fetch, unpack};
