@@ -27,8 +27,9 @@ Examples:
   xbuild plan                          show what would be done, and why
   xbuild doctor                        say what works on this machine, and what mends the rest
 
-Exit codes: 0 done, 1 the build or a test failed, 2 usage or configuration, 3 environment, 4 registry,
-70 a bug in xbuild, 130 interrupted";
+Exit codes:
+  0 done, 1 the build or a test failed, 2 usage or configuration, 3 environment,
+  4 registry, 70 a bug in xbuild, 130 interrupted";
 
 #[derive(Debug, Args)]
 pub(super) struct Global {

@@ -20,7 +20,7 @@ use clap::Parser;
 use arguments::{Arguments, Verb};
 use setup::Setup;
 
-use crate::domain::{Error, Result};
+use crate::domain::{Error, ErrorKind, Result};
 use crate::report::{Mode, Printer};
 
 /// Runs the program on the process's arguments.
@@ -50,6 +50,9 @@ pub(crate) fn main() -> ExitCode {
     match result {
         Ok(code) => code,
         Err(error) => {
+            if error.kind() == ErrorKind::Interrupted {
+                printer.summary();
+            }
             printer.error(&error);
             ExitCode::from(error.kind().exit_code())
         }

@@ -66,9 +66,7 @@ fn edits(a: &str, b: &str) -> usize {
     for (i, row) in table.iter_mut().enumerate() {
         row[0] = i;
     }
-    for (j, cell) in table[0].iter_mut().enumerate() {
-        *cell = j;
-    }
+    table[0] = (0..=b.len()).collect();
     for i in 1..=a.len() {
         for j in 1..=b.len() {
             let change = table[i - 1][j - 1] + usize::from(a[i - 1] != b[j - 1]);

@@ -87,6 +87,12 @@ impl Error {
         self
     }
 
+    /// The same error for another step that it befell; the causes are in its message.
+    pub fn again(&self) -> Error {
+        let hints = self.hints().into_iter().map(str::to_owned).collect();
+        Error { kind: self.kind, message: self.to_string(), cause: None, hints }
+    }
+
     /// Who must act.
     pub fn kind(&self) -> ErrorKind {
         self.kind

@@ -183,13 +183,9 @@ async fn run_group(workshop: &Arc<Workshop>, board: &Arc<Board>, group: Vec<Step
     let ids: Vec<StepId> = jobs.iter().map(|job| job.step.id.clone()).collect();
     let result = build::build(workshop, board, jobs).await;
     if let Err(error) = result {
-        // Told once in full; the others of the group fail for the same reason.
-        let text = error.to_string();
-        let mut error = Some(error);
         for id in ids {
             if matches!(board.receiver(&id).map(|receiver| receiver.borrow().is_some()), Ok(false)) {
-                let error = error.take().unwrap_or_else(|| Error::build(text.clone()));
-                board.failed(workshop, &id, error, started.elapsed());
+                board.failed(workshop, &id, error.again(), started.elapsed());
             }
         }
     }

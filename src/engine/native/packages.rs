@@ -32,11 +32,8 @@ pub(crate) fn install(workshop: &Workshop, board: &Board, steps: &[Step]) {
     let mut finished: Vec<StepId> = Vec::new();
     let result = Installer { workshop, board, apt: None, finished: &mut finished }.run(steps);
     if let Err(error) = result {
-        let text = error.to_string();
-        let mut error = Some(error);
         for step in steps.iter().filter(|step| !finished.contains(&step.id)) {
-            let error = error.take().unwrap_or_else(|| Error::environment(text.clone()));
-            board.failed(workshop, &step.id, error, Duration::ZERO);
+            board.failed(workshop, &step.id, error.again(), Duration::ZERO);
         }
     }
 }
