@@ -158,7 +158,15 @@ impl Apt {
 
     /// One of apt's programs, reading this configuration and nothing of the machine's.
     pub(crate) fn command(&self, program: &str) -> Command {
-        let mut command = Command::new(program);
+        // Whoever kills xbuild must not leave an apt behind that holds the lock of the lists.
+        let mut command = match (which::which("setpriv"), which::which(program)) {
+            (Ok(setpriv), Ok(program)) => {
+                let mut command = Command::new(setpriv);
+                command.args(["--pdeathsig", "KILL", "--"]).arg(program);
+                command
+            }
+            _ => Command::new(program),
+        };
         command.env("APT_CONFIG", self.path("apt.conf")).env("LC_ALL", "C").env("DEBIAN_FRONTEND", "noninteractive");
         command.stdin(std::process::Stdio::null());
         command

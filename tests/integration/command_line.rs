@@ -66,6 +66,21 @@ fn a_store_that_cannot_be_written_ends_with_three() {
 }
 
 #[test]
+fn the_doctor_finds_what_the_tests_need() {
+    let test = Test::new().without_builders();
+    let report = test.xbuild(["doctor", "--json"]).run().json();
+    let findings = report["findings"].as_array().expect("findings");
+    assert!(findings.len() > 5, "{report}");
+    for finding in findings {
+        // Each "no" comes with what mends it.
+        if finding["state"] == "missing" {
+            assert!(finding["mend"].as_str().is_some_and(|mend| !mend.is_empty()), "{finding}");
+        }
+    }
+    test.xbuild(["doctor"]).stdout_contains("kernel").run();
+}
+
+#[test]
 fn a_reader_that_goes_away_is_no_error() {
     let test = Test::new().without_builders();
     let mut child = std::process::Command::new(env!("CARGO_BIN_EXE_xbuild"))
