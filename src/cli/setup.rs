@@ -79,11 +79,11 @@ impl<'a> Setup<'a> {
     fn find_out(&self, project: Project, update: bool, for_programs: bool) -> Result<Loaded> {
         let needs_tree = for_programs && project.binaries.values().any(|binary| binary.source.is_none());
         let store = self.store()?;
-        let digests = FileDigests::load(&store, &project.folder);
-        let (tree, git) = std::thread::scope(|scope| {
+        let (digests, tree, git) = std::thread::scope(|scope| {
             let git = scope.spawn(|| GitFacts::read(&project.folder, for_programs));
+            let digests = FileDigests::load(&store, &project.folder);
             let tree = needs_tree.then(|| hash_tree(&project.folder, &digests)).transpose();
-            (tree, git.join().unwrap_or_default())
+            (digests, tree, git.join().unwrap_or_default())
         });
         let epoch = epoch(&git)?;
         let facts = Facts {

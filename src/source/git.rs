@@ -33,18 +33,14 @@ impl GitFacts {
                 if !with_version {
                     return None;
                 }
-                git(folder, &["describe", "--tags", "--exact-match", "--dirty"])
-                    .or_else(|| git(folder, &["describe", "--always", "--abbrev=12", "--dirty", "--exclude=*"]))
+                git(folder, &["describe", "--tags", "--always", "--long", "--abbrev=12", "--dirty"])
             });
             let commit = git(folder, &["log", "-1", "--format=%H %ct"]);
             (commit, described.join().ok().flatten())
         });
         let Some(commit) = commit else { return missing("the project is not in a git repository with a commit") };
         let (revision, time) = commit.split_once(' ').unwrap_or((&commit, ""));
-        let version = described.map(|text| {
-            let hash = text.strip_suffix("-dirty").unwrap_or(&text);
-            if revision.starts_with(hash) { format!("git-{text}") } else { text }
-        });
+        let version = described.map(|text| version(&text, revision));
         GitFacts {
             version,
             revision: Some(revision.to_owned()),
@@ -52,6 +48,20 @@ impl GitFacts {
             folders: outside_folders(folder),
             missing: None,
         }
+    }
+}
+
+/// A version from the answer of `git describe --long`, as in `v1.0-0-g<hash>-dirty`, or the hash alone where there is
+/// no tag.
+fn version(described: &str, revision: &str) -> String {
+    let (clean, dirty) = match described.strip_suffix("-dirty") {
+        Some(clean) => (clean, "-dirty"),
+        None => (described, ""),
+    };
+    let tag = clean.rsplit_once("-g").and_then(|(before, _)| before.strip_suffix("-0"));
+    match tag {
+        Some(tag) => format!("{tag}{dirty}"),
+        None => format!("git-{}{dirty}", &revision[..revision.len().min(12)]),
     }
 }
 
@@ -75,4 +85,24 @@ fn git(folder: &Path, arguments: &[&str]) -> Option<String> {
         .ok()?;
     let text = String::from_utf8(output.stdout).ok()?;
     (output.status.success() && !text.trim().is_empty()).then(|| text.trim().to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_version_is_the_tag_of_the_commit_or_its_hash() {
+        let revision = "0123456789abcdef0123456789abcdef01234567";
+        for (described, expected) in [
+            ("v1.0-0-g0123456789ab", "v1.0"),
+            ("v1.0-0-g0123456789ab-dirty", "v1.0-dirty"),
+            ("release-g2-0-g0123456789ab", "release-g2"),
+            ("v1.0-3-g0123456789ab", "git-0123456789ab"),
+            ("0123456789ab", "git-0123456789ab"),
+            ("0123456789ab-dirty", "git-0123456789ab-dirty"),
+        ] {
+            assert_eq!(version(described, revision), expected, "{described}");
+        }
+    }
 }

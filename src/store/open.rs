@@ -226,7 +226,7 @@ impl Store {
     /// # Errors
     /// An environment error.
     pub fn save_json<T: Serialize>(&self, bucket: Bucket, key: &Digest, value: &T) -> Result<()> {
-        let text = serde_json::to_vec_pretty(value).or_bug(|| "cannot write a record".into())?;
+        let text = serde_json::to_vec(value).or_bug(|| "cannot write a record".into())?;
         write_atomically(&self.json(bucket, key), &text)
     }
 
