@@ -4,25 +4,14 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use tokio::sync::watch;
 use tokio::task::JoinSet;
 
+use super::board::{Board, Job, StepResult};
 use super::native::{Root, build, packages};
-use super::{Assessment, Workshop, assess};
-use crate::domain::{Digest, Error, ErrorKind, Event, Outcome, Result};
+use super::{Workshop, assess};
+use crate::domain::{Digest, Error, Event, Outcome, Result};
 use crate::plan::{Plan, ProgramSource, Step, StepId, Work};
 use crate::store::Record;
-
-/// What came of a step.
-#[derive(Debug, Clone)]
-pub enum StepResult {
-    /// It is done, now or before.
-    Done(Arc<Record>),
-    /// It failed; the error was told.
-    Failed,
-    /// It was not tried, because the step named failed.
-    Skipped,
-}
 
 /// What came of a plan.
 #[derive(Debug, Default)]
@@ -31,75 +20,6 @@ pub struct Execution {
     pub results: BTreeMap<StepId, StepResult>,
     /// The errors of the steps that failed.
     pub errors: Vec<(StepId, Error)>,
-}
-
-type Sender = watch::Sender<Option<StepResult>>;
-type Receiver = watch::Receiver<Option<StepResult>>;
-
-/// Where the steps of a run meet.
-pub(super) struct Board {
-    senders: BTreeMap<StepId, Sender>,
-    errors: std::sync::Mutex<Vec<(StepId, Error)>>,
-}
-
-impl Board {
-    fn new(plan: &Plan) -> Board {
-        let senders = plan.steps.iter().map(|step| (step.id.clone(), watch::channel(None).0)).collect();
-        Board { senders, errors: std::sync::Mutex::default() }
-    }
-
-    fn receiver(&self, id: &StepId) -> Result<Receiver> {
-        self.senders.get(id).map(Sender::subscribe).ok_or_else(|| Error::bug(format!("the plan has no step {id}")))
-    }
-
-    /// A step's result, once it is there.
-    pub(super) async fn wait(&self, id: &StepId) -> Result<StepResult> {
-        let mut receiver = self.receiver(id)?;
-        let value = receiver.wait_for(Option::is_some).await;
-        value
-            .map_err(|_| Error::bug(format!("nobody makes {id}")))
-            .and_then(|value| value.clone().ok_or_else(|| Error::bug("a result that is none")))
-    }
-
-    /// Tells everybody that a step is done.
-    pub(super) fn done(&self, workshop: &Workshop, id: &StepId, record: Record, outcome: Outcome, took: Duration) {
-        self.tell(workshop, id, StepResult::Done(Arc::new(record)), outcome, took);
-    }
-
-    /// Tells everybody that a step failed, and why.
-    pub(super) fn failed(&self, workshop: &Workshop, id: &StepId, error: Error, took: Duration) {
-        let interrupted = error.kind() == ErrorKind::Interrupted;
-        let outcome = Outcome::Failed(error.with_hints());
-        self.errors.lock().unwrap_or_else(std::sync::PoisonError::into_inner).push((id.clone(), error));
-        if interrupted {
-            // The step did not end; the run tells why.
-            return self.settle(id, StepResult::Failed);
-        }
-        self.tell(workshop, id, StepResult::Failed, outcome, took);
-    }
-
-    /// Tells everybody that a step is not tried.
-    pub(super) fn skipped(&self, workshop: &Workshop, id: &StepId, because: &StepId) {
-        self.tell(workshop, id, StepResult::Skipped, Outcome::Skipped(because.to_string()), Duration::ZERO);
-    }
-
-    fn tell(&self, workshop: &Workshop, id: &StepId, result: StepResult, outcome: Outcome, took: Duration) {
-        workshop.events.emit(Event::Finished { step: id.to_string(), outcome, took });
-        self.settle(id, result);
-    }
-
-    fn settle(&self, id: &StepId, result: StepResult) {
-        if let Some(sender) = self.senders.get(id) {
-            sender.send_replace(Some(result));
-        }
-    }
-}
-
-/// A step that has to be made, and what is known of it.
-pub(super) struct Job {
-    pub(super) step: Step,
-    pub(super) assessment: Assessment,
-    pub(super) root: Root,
 }
 
 /// Runs all steps but images. Failures are in the result; an error means that the run itself could not go on.
@@ -131,8 +51,7 @@ pub async fn execute(workshop: &Arc<Workshop>, plan: &Plan) -> Result<Execution>
             .results
             .insert(step.id.clone(), result.ok_or_else(|| Error::bug(format!("{} never ended", step.id)))?);
     }
-    let mut errors = board.errors.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-    execution.errors = std::mem::take(&mut *errors);
+    execution.errors = board.take_errors();
     Ok(execution)
 }
 

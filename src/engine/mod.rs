@@ -1,12 +1,14 @@
 //! Makes what a plan says.
 
 mod assess;
+mod board;
 mod dist;
 mod execute;
 pub mod native;
 mod workshop;
 
 pub use assess::{Assessment, Resolution, assess, layer_path, resolution_key, states};
+pub use board::StepResult;
 pub use dist::{BuildRecord, Dist, Images};
-pub use execute::{Execution, StepResult, execute};
+pub use execute::{Execution, execute};
 pub use workshop::{Workshop, WorkshopOptions};

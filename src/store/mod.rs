@@ -27,7 +27,7 @@ mod scratch;
 pub use check::{Damage, check};
 pub use collect::{Collected, Usage, collect, usage};
 pub use file_digests::{FileDigests, FileStamp};
-pub use open::{Bucket, KeyLock, Store, write_atomically};
+pub use open::{Bucket, KeyLock, Store, mark_used, write_atomically};
 pub use record::{Output, Record, Source};
 pub use remove::remove_tree;
 pub use scratch::Scratch;

@@ -3,12 +3,16 @@
 use std::fs::{self, File};
 use std::io::Write;
 use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::{Record, Scratch};
 use crate::domain::{Digest, Error, Result, ResultExt};
+
+/// How often a use is written down.
+const MARK_EVERY: Duration = Duration::from_secs(24 * 3600);
 
 const TAG: &str = "Signature: 8a477f597d28d172789f06886806bc55\n# Everything here can be made again by xbuild.\n";
 
@@ -211,7 +215,10 @@ impl Store {
 
     /// A value kept as JSON, if it is there and can be read.
     pub fn read_json<T: DeserializeOwned>(&self, bucket: Bucket, key: &Digest) -> Option<T> {
-        serde_json::from_slice(&fs::read(self.json(bucket, key)).ok()?).ok()
+        let path = self.json(bucket, key);
+        let value = serde_json::from_slice(&fs::read(&path).ok()?).ok()?;
+        mark_used(&path);
+        Some(value)
     }
 
     /// Keeps a value as JSON.
@@ -225,6 +232,15 @@ impl Store {
 
     fn json(&self, bucket: Bucket, key: &Digest) -> PathBuf {
         self.bucket(bucket).join(format!("{}.json", key.hex()))
+    }
+}
+
+/// Says that something is still needed, by its modification time; `cache gc` goes by that. Once a day is enough, and
+/// where it cannot be said, the thing is only made again.
+pub fn mark_used(path: &Path) {
+    let fresh = |metadata: fs::Metadata| metadata.modified().ok()?.elapsed().ok();
+    if fs::metadata(path).ok().and_then(fresh).is_some_and(|age| age > MARK_EVERY) {
+        let _ = File::open(path).and_then(|file| file.set_modified(SystemTime::now()));
     }
 }
 

@@ -11,11 +11,11 @@ use super::root::{Root, RootRequest, open_root};
 use super::sandbox::{self, Command, Exit, Mount, Network, Notice, Spec};
 use super::tree_digest;
 use crate::domain::{Digest, Error, Event, Outcome, Result, ResultExt, Stream};
-use crate::engine::execute::{Board, Job};
+use crate::engine::board::{Board, Job};
 use crate::engine::{Workshop, layer_path};
 use crate::plan::{self, ArchiveLayer, LibraryBuild, OUTPUT, ProgramBuild, ProgramSource, SOURCE, Work};
 use crate::source::{Fetcher, fetch, unpack};
-use crate::store::{Bucket, KeyLock, Output, Record, Scratch, Source};
+use crate::store::{Bucket, KeyLock, Output, Record, Scratch, Source, mark_used};
 use crate::verify::{Expectations, Subject};
 
 /// Makes steps that share a sandbox, and tells of each. An error holds for all that were not told of.
@@ -311,6 +311,7 @@ pub(crate) fn source_mounts(workshop: &Workshop, scratch: &Scratch, upper: &Path
 pub(crate) fn cache_mount(workshop: &Workshop, root: &Root) -> Result<Mount> {
     let source = workshop.store.place(Bucket::GoCache, &Digest::of_json(&root.compilers));
     fs::create_dir_all(&source).or_environment(|| format!("cannot make {}", source.display()))?;
+    mark_used(&source);
     Ok(Mount::Bind { source, target: "/var/cache/xbuild".into(), read_only: false })
 }
 

@@ -11,7 +11,7 @@ use super::sandbox::{self, Command, Identity, Network};
 use super::tree_digest;
 use crate::debian::{self, Apt, Base, Limits, Ownership, PackageName, Suite, Unpacked, Unpacking};
 use crate::domain::{Digest, Error, Event, Outcome, Result, ResultExt, Stream};
-use crate::engine::execute::Board;
+use crate::engine::board::Board;
 use crate::engine::{Assessment, Resolution, Workshop, assess, layer_path, resolution_key};
 use crate::plan::{PackageLayer, Step, StepId, Work};
 use crate::store::{Bucket, KeyLock, Record, Scratch, remove_tree};

@@ -21,7 +21,10 @@ pub fn main() -> ExitCode {
     close_strangers();
     match make(&socket) {
         Ok(code) => code,
-        Err(error) => report(&socket, &error),
+        Err(error) => {
+            frame::send_failure(&socket, &error);
+            ExitCode::FAILURE
+        }
     }
 }
 
@@ -31,18 +34,6 @@ fn close_strangers() {
     let first = (SOCKET + 1) as libc::c_uint;
     // SAFETY: this process has just started, and has opened nothing itself.
     unsafe { libc::syscall(libc::SYS_close_range, first, libc::c_uint::MAX, 0 as libc::c_uint) };
-}
-
-/// Tells xbuild why there is no sandbox.
-pub(super) fn report(socket: &UnixStream, error: &Error) -> ExitCode {
-    let mut text = error.to_string();
-    for hint in error.hints() {
-        text.push('\n');
-        text.push_str(hint);
-    }
-    // Nobody is left to tell when this fails.
-    let _ = frame::send(socket, Kind::Failed, 0, text.as_bytes());
-    ExitCode::FAILURE
 }
 
 fn make(socket: &UnixStream) -> Result<ExitCode> {

@@ -3,6 +3,8 @@
 use std::io::{self, Read, Write};
 use std::os::unix::net::UnixStream;
 
+use crate::domain::Error;
+
 /// A payload larger than this is not ours.
 const LARGEST: u32 = 16 << 20;
 
@@ -45,6 +47,14 @@ pub(super) fn send(mut socket: &UnixStream, kind: Kind, index: usize, payload: &
     header[5..9].copy_from_slice(&(payload.len() as u32).to_le_bytes());
     socket.write_all(&header)?;
     socket.write_all(payload)
+}
+
+/// Tells xbuild why there is no sandbox: the message, then hints, a line each.
+pub(super) fn send_failure(socket: &UnixStream, error: &Error) {
+    let lines: Vec<String> =
+        [error.to_string()].into_iter().chain(error.hints().into_iter().map(str::to_owned)).collect();
+    // Nobody is left to tell when this fails.
+    let _ = send(socket, Kind::Failed, 0, lines.join("\n").as_bytes());
 }
 
 /// Waits for one message; `None` when the other side is gone.

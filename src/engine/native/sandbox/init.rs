@@ -13,7 +13,6 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::signal::{SigSet, SigmaskHow, Signal, pthread_sigmask};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
 
-use super::child::report;
 use super::frame::{self, Kind};
 use super::parent::Exit;
 use super::{Command, Identity, Spec, Stdio, binfmt, mounts, root_emulation};
@@ -37,7 +36,7 @@ pub(super) fn main(spec: &Spec, socket: &UnixStream) -> u8 {
     match prepare(spec).and_then(|()| Init::new(spec, socket)?.run()) {
         Ok(()) => 0,
         Err(error) => {
-            report(socket, &error);
+            frame::send_failure(socket, &error);
             1
         }
     }
