@@ -6,6 +6,7 @@ use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::OnceLock;
 
 use super::{Identity, Run, Store};
 
@@ -23,6 +24,7 @@ impl Test {
         let folder = tempfile::Builder::new().prefix("xbuild test ").tempdir().expect("a temporary folder");
         // The usual mode of a folder: other users can look in.
         fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o755)).expect("its owner may");
+        write_salt(folder.path());
         Test { folder: folder.path().to_owned(), temporary: folder, identity: Identity::Own, store: OnceCell::new() }
     }
 
@@ -30,6 +32,7 @@ impl Test {
     pub(crate) fn below(mut self, name: &str) -> Test {
         self.folder = self.folder.join(name);
         fs::create_dir(&self.folder).expect("a folder");
+        write_salt(&self.folder);
         self
     }
 
@@ -164,6 +167,13 @@ impl Test {
         assert!(found.len() > 1, "nothing in {}", root.display());
         found
     }
+}
+
+/// A file that differs from run to run of the tests: what an earlier run has built must not stand in for this one.
+fn write_salt(folder: &Path) {
+    static SALT: OnceLock<String> = OnceLock::new();
+    let salt = SALT.get_or_init(|| format!("{:?} {}", std::time::SystemTime::now(), std::process::id()));
+    fs::write(folder.join(".salt"), salt).expect("a file");
 }
 
 impl Drop for Test {

@@ -160,8 +160,13 @@ pub(super) fn program(identity: Identity) -> PathBuf {
     let folder = user.dir.join("xbuild-test-bin");
     let program = folder.join(format!("xbuild-{stamp}"));
     if !program.exists() {
-        let _ = fs::remove_dir_all(&folder);
         fs::create_dir_all(&folder).expect("a folder at the user's home");
+        for old in fs::read_dir(&folder).expect("a folder at the user's home").flatten() {
+            // Not what another test is copying right now.
+            if old.file_name().to_string_lossy().starts_with("xbuild-") && old.path() != program {
+                let _ = fs::remove_file(old.path());
+            }
+        }
         let copy = tempfile::NamedTempFile::new_in(&folder).expect("a file at the user's home").into_temp_path();
         fs::copy(&built, &copy).expect("a copy of xbuild");
         // Another test may do the same at the same time; both bring the same.
