@@ -81,7 +81,11 @@ fn kills_while_everything_is_made_do_no_harm() {
             kills += 1;
         }
     }
-    eprintln!("killed after{last}");
+    // Shown when the test fails.
+    #[expect(clippy::print_stderr, reason = "a test's own words are captured")]
+    {
+        eprintln!("killed after{last}");
+    }
     assert!(kills >= 3, "it was done before it could be killed:{last}");
     test.xbuild(["images"]).run();
     test.xbuild(["cache", "fsck"]).stdout_contains("the store is sound").run();

@@ -97,5 +97,5 @@ fn bookworm_has_the_lower_floor() {
             }
         }
     }
-    assert!(highest >= (2, 17) && highest <= (2, 36), "GLIBC_{}.{}", highest.0, highest.1);
+    assert!(((2, 17)..=(2, 36)).contains(&highest), "GLIBC_{}.{}", highest.0, highest.1);
 }
