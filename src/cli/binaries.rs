@@ -15,5 +15,5 @@ pub(super) async fn run(setup: &Setup<'_>, options: &Selection) -> Result<ExitCo
     let built = build(&loaded, &plan).await?;
     setup.printer.summary();
     setup.print_paths(&built.paths)?;
-    Ok(exit(built.success()))
+    Ok(exit(&built.failures()))
 }

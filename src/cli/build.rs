@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
 use super::setup::Loaded;
-use crate::domain::{Arch, Result};
+use crate::domain::{Arch, ErrorKind, Result};
 use crate::engine::{Dist, Execution, Images, StepResult, execute};
 use crate::plan::{Plan, Work};
 use crate::store::Record;
@@ -16,9 +16,9 @@ pub(super) struct Built {
 }
 
 impl Built {
-    /// Whether every step is done.
-    pub(super) fn success(&self) -> bool {
-        self.execution.results.values().all(|result| matches!(result, StepResult::Done(_)))
+    /// Who must act on the steps that failed; empty when every step is done.
+    pub(super) fn failures(&self) -> Vec<ErrorKind> {
+        self.execution.errors.iter().map(|(_, error)| error.kind()).collect()
     }
 }
 

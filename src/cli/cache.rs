@@ -4,7 +4,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use super::arguments::{CacheOptions, CacheVerb};
-use super::setup::{Setup, exit};
+use super::setup::Setup;
 use crate::domain::{Error, Result, ResultExt};
 use crate::engine::native::{remove_as_root, tree_digest};
 use crate::store::{check, collect, usage};
@@ -62,7 +62,7 @@ fn fsck(setup: &Setup<'_>) -> Result<ExitCode> {
         text = json(&serde_json::json!({ "version": 1, "damages": damages }))?;
     }
     setup.print(&text)?;
-    Ok(exit(damages.is_empty()))
+    Ok(if damages.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
 fn json(value: &serde_json::Value) -> Result<String> {

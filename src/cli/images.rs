@@ -8,7 +8,7 @@ use std::time::Instant;
 use super::arguments::Selection;
 use super::build::{build, publish};
 use super::setup::{Loaded, Setup, exit};
-use crate::domain::{Arch, Error, Event, Name, Outcome, Result, ResultExt};
+use crate::domain::{Arch, Error, ErrorKind, Event, Name, Outcome, Result, ResultExt};
 use crate::engine::{Execution, StepResult};
 use crate::image::{
     self, BaseImage, BuiltImage, Context, Dockerfile, Ignore, ImageName, LayerCache, Layout, Origin, SuffixStyle,
@@ -31,12 +31,12 @@ pub(super) async fn run(setup: &Setup<'_>, options: &Selection) -> Result<ExitCo
         assembly.image(name, &plan)?;
     }
     let indexes = assembly.indexes()?;
-    let success = built.success() && assembly.success;
+    let failures = [built.failures(), assembly.failures].concat();
     publish(&loaded, &plan, &built.execution, &indexes, &assembly.gone)?;
     loaded.digests.save(&loaded.workshop.store)?;
     setup.printer.summary();
     print_names(setup, &loaded.project.folder.join("dist/images"), &indexes)?;
-    Ok(exit(success))
+    Ok(exit(&failures))
 }
 
 /// The wanted images and those that they are built on, a base before what stands on it.
@@ -86,7 +86,7 @@ struct Assembly<'a> {
     names: BTreeMap<Name, Vec<String>>,
     /// Names of images of which an architecture is missing now.
     gone: BTreeSet<String>,
-    success: bool,
+    failures: Vec<ErrorKind>,
 }
 
 impl<'a> Assembly<'a> {
@@ -95,7 +95,7 @@ impl<'a> Assembly<'a> {
         let cache = LayerCache::open(&loaded.workshop.store.bucket(Bucket::Layers))?;
         let cache = cache.with_threads(loaded.workshop.jobs);
         let (built, names, gone) = (BTreeMap::new(), BTreeMap::new(), BTreeSet::new());
-        Ok(Assembly { loaded, execution, layout, cache, built, names, gone, success: true })
+        Ok(Assembly { loaded, execution, layout, cache, built, names, gone, failures: Vec::new() })
     }
 
     /// Assembles one image for every architecture; failures are told and counted.
@@ -110,11 +110,13 @@ impl<'a> Assembly<'a> {
                 Some(reason) => Outcome::Skipped(reason),
                 None => match self.assemble(step, build) {
                     Ok(outcome) => outcome,
-                    Err(error) => Outcome::Failed(error.with_hints()),
+                    Err(error) => {
+                        self.failures.push(error.kind());
+                        Outcome::Failed(error.with_hints())
+                    }
                 },
             };
             if !matches!(outcome, Outcome::Cached | Outcome::Built) {
-                self.success = false;
                 self.withdraw(step, build)?;
             }
             let events = &self.loaded.workshop.events;

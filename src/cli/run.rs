@@ -27,9 +27,10 @@ async fn inside(setup: &Setup<'_>, arch: Arch, network: bool, argv: Vec<String>)
     let loaded = setup.load_builder(project, false)?;
     let plan = plan(&loaded.project, &loaded.facts, &Goal::Toolchain)?;
     let built = build(&loaded, &plan).await?;
-    if !built.success() {
+    let failures = built.failures();
+    if !failures.is_empty() {
         setup.printer.summary();
-        return Ok(exit(false));
+        return Ok(exit(&failures));
     }
     let BuilderCommand { command, root, libraries } =
         builder_command(&loaded.project, &loaded.facts, arch, argv, network)?;

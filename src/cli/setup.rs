@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use super::arguments::Global;
 use crate::config::{Project, ProjectOptions, Variables};
-use crate::domain::{Arch, Name, Result, ResultExt};
+use crate::domain::{Arch, ErrorKind, Name, Result, ResultExt};
 use crate::engine::native::sandbox::Stop;
 use crate::engine::{Workshop, WorkshopOptions};
 use crate::plan::Facts;
@@ -131,9 +131,10 @@ impl<'a> Setup<'a> {
     }
 }
 
-/// Success, or the failure of the user's own commands.
-pub(super) fn exit(success: bool) -> ExitCode {
-    if success { ExitCode::SUCCESS } else { ExitCode::from(1) }
+/// Success, or the code of the failures: of the user's own commands if any of them failed, else of the first.
+pub(super) fn exit(failures: &[ErrorKind]) -> ExitCode {
+    let worst = failures.iter().find(|kind| **kind == ErrorKind::Build).or(failures.first());
+    worst.map_or(ExitCode::SUCCESS, |kind| ExitCode::from(kind.exit_code()))
 }
 
 /// `SOURCE_DATE_EPOCH`, else the commit's time, else 1970.

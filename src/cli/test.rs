@@ -8,7 +8,7 @@ use super::arguments::TestOptions;
 use super::build::build;
 use super::setup::{Loaded, Setup, exit};
 use crate::config::Binary;
-use crate::domain::{Arch, Error, Event, Name, Outcome, Result};
+use crate::domain::{Arch, Error, ErrorKind, Event, Name, Outcome, Result};
 use crate::engine::native::{ProgramTest, run_test};
 use crate::engine::{Execution, StepResult};
 use crate::plan::{Goal, Plan, StepId, Work, plan, test_command};
@@ -20,7 +20,7 @@ pub(super) async fn run(setup: &Setup<'_>, options: &TestOptions) -> Result<Exit
     let plan = plan(&loaded.project, &loaded.facts, &Goal::Tests(selection.names.clone()))?;
     let built = build(&loaded, &plan).await?;
     let mut tasks = tokio::task::JoinSet::new();
-    let mut success = built.success();
+    let mut failures = built.failures();
     for (name, binary) in &loaded.project.binaries {
         if !selection.names.is_empty() && !selection.names.contains(name) {
             continue;
@@ -45,21 +45,20 @@ pub(super) async fn run(setup: &Setup<'_>, options: &TestOptions) -> Result<Exit
                             Err(error) => Outcome::Failed(error.with_hints()),
                         };
                         events.emit(Event::Finished { step, outcome, took: started.elapsed() });
-                        result.is_ok()
+                        result.err().map(|error| error.kind())
                     });
                 }
                 Err(needed) => {
                     let outcome = Outcome::Skipped(needed.to_string());
                     let step = id.to_string();
                     loaded.workshop.events.emit(Event::Finished { step, outcome, took: Duration::ZERO });
-                    success = false;
                 }
             }
         }
     }
-    let none = tasks.is_empty() && success;
+    let none = tasks.is_empty() && failures.is_empty();
     while let Some(result) = tasks.join_next().await {
-        success &= result.unwrap_or(false);
+        failures.extend(result.unwrap_or(Some(ErrorKind::Bug)));
     }
     loaded.workshop.stop.check()?;
     setup.printer.summary();
@@ -67,7 +66,7 @@ pub(super) async fn run(setup: &Setup<'_>, options: &TestOptions) -> Result<Exit
         return Err(Error::usage("no program has a test")
             .hint("give one with `test:`, or run a program with `xbuild test NAME -- ARGUMENTS`"));
     }
-    Ok(exit(success))
+    Ok(exit(&failures))
 }
 
 /// The program's test, or a run of the program with the given arguments.

@@ -24,7 +24,7 @@ async fn prepare(setup: &Setup<'_>, options: &ToolchainBuild) -> Result<ExitCode
     let plan = plan(&loaded.project, &loaded.facts, &Goal::Toolchain)?;
     let built = build(&loaded, &plan).await?;
     setup.printer.summary();
-    Ok(exit(built.success()))
+    Ok(exit(&built.failures()))
 }
 
 fn list(setup: &Setup<'_>) -> Result<ExitCode> {

@@ -81,7 +81,7 @@ fn another_digest_is_an_error_that_names_both() {
     let wanted = sha256(found.as_bytes());
     let server = Server::new([("/tool.tar.gz", Answer::Body(bytes))]);
     let test = project(&wanted, &[server.url("/tool.tar.gz")]);
-    let run = test.xbuild(["binaries"]).status(1).stdout("");
+    let run = test.xbuild(["binaries"]).status(3).stdout("");
     run.stderr_contains(server.url("/tool.tar.gz")).stderr_contains(&wanted).stderr_contains(&found).run();
     assert!(!test.store().path().join("sources-v1").join(&wanted).exists());
     assert!(!test.store().path().join("sources-v1").join(&found).exists());
@@ -92,7 +92,7 @@ fn what_is_not_there_names_the_address_and_the_answer() {
     let (_, digest) = unique_release();
     let server = Server::new([]);
     let test = project(&digest, &[server.url("/gone.tar.gz")]);
-    test.xbuild(["binaries"]).status(1).stderr_contains(server.url("/gone.tar.gz")).stderr_contains("404").run();
+    test.xbuild(["binaries"]).status(3).stderr_contains(server.url("/gone.tar.gz")).stderr_contains("404").run();
 }
 
 #[test]
@@ -100,7 +100,7 @@ fn a_download_that_ends_early_is_an_error() {
     let (bytes, digest) = unique_release();
     let server = Server::new([("/half.tar.gz", Answer::Half(bytes))]);
     let test = project(&digest, &[server.url("/half.tar.gz")]);
-    test.xbuild(["binaries"]).status(1).stderr_contains(server.url("/half.tar.gz")).stderr_contains("broke off").run();
+    test.xbuild(["binaries"]).status(3).stderr_contains(server.url("/half.tar.gz")).stderr_contains("broke off").run();
     assert!(!test.store().path().join("sources-v1").join(&digest).exists());
 }
 
@@ -109,7 +109,7 @@ fn a_page_for_people_is_no_archive() {
     let (_, digest) = unique_release();
     let server = Server::new([("/tool.tar.gz", Answer::Page)]);
     let test = project(&digest, &[server.url("/tool.tar.gz")]);
-    test.xbuild(["binaries"]).status(1).stderr_contains(server.url("/tool.tar.gz")).stderr_contains("wanted is").run();
+    test.xbuild(["binaries"]).status(3).stderr_contains(server.url("/tool.tar.gz")).stderr_contains("wanted is").run();
 }
 
 #[test]
@@ -136,7 +136,7 @@ fn offline_downloads_nothing() {
     let (bytes, digest) = unique_release();
     let server = Server::new([("/tool.tar.gz", Answer::Body(bytes))]);
     let test = project(&digest, &[server.url("/tool.tar.gz")]);
-    test.xbuild(["binaries", "--offline"]).status(1).stderr_contains("--offline").run();
+    test.xbuild(["binaries", "--offline"]).status(3).stderr_contains("--offline").run();
     assert!(server.asked().is_empty());
     test.xbuild(["binaries"]).run();
     test.xbuild(["binaries", "--offline"]).run();

@@ -148,7 +148,7 @@ fn a_project_brings_its_own_version() {
     let test = Test::new()
         .file("toolchains/libs/libpcap.yaml", own.replacen("versions:\n", &version, 1))
         .file("xbuild.yaml", project(binaries));
-    let run = test.xbuild(["binaries"]).status(1).stderr_contains(server.url("/libpcap-9.9.tar.gz"));
+    let run = test.xbuild(["binaries"]).status(3).stderr_contains(server.url("/libpcap-9.9.tar.gz"));
     run.stderr_contains("library/libpcap@9.9/s390x").run();
 }
 
