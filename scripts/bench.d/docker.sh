@@ -101,8 +101,9 @@ docker_build() {
 
 # As if nothing had ever been built here.
 empty_docker() {
-  { $docker image ls -q | sort -u | xargs -r "$docker" image rm -f; $docker image prune -f; $docker builder prune -af; } \
-    >>"$log" 2>&1
+  # An image that another stands on refuses to go first; the pruning takes it afterwards.
+  { $docker image ls -q | sort -u | xargs -r "$docker" image rm -f || true; } >>"$log" 2>&1
+  { $docker image prune -af; $docker builder prune -af; } >>"$log" 2>&1
 }
 
 # A base image from the package mirror alone.
