@@ -112,7 +112,7 @@ fn machine_uris() -> Result<String> {
     Ok(String::from_utf8_lossy(&output.stdout).into_owned())
 }
 
-const HINT: &str = "set XBUILD_DEBIAN_MIRROR to a mirror, as in https://deb.debian.org/debian";
+const HINT: &str = "set XBUILD_DEBIAN_MIRROR to a mirror, as in https://mirror.example/debian";
 
 pub(crate) fn no_apt(cause: std::io::Error) -> Error {
     Error::environment("cannot run apt-get").because(cause).hint("a machine without apt needs a base image instead")
