@@ -23,16 +23,21 @@ fn a_second_run_builds_nothing_and_touches_nothing() {
     assert_eq!(dist, test.snapshot("dist"));
 }
 
-#[test]
-fn a_file_that_git_ignores_changes_nothing_and_any_other_does() {
-    let test = Test::new().file(".gitignore", "*.log\n").file("input", "1").file(
+/// A project whose program tells when it was built, so that a second build cannot be taken for the first.
+fn with_another_result_each_time() -> Test {
+    Test::new().file(
         "xbuild.yaml",
         format!(
             "version: 1\nname: sample\narches: [{}]\nbinaries:\n  hello:\n    command: \"{{ echo '#!/bin/sh'; date +%N; }} > hello\"\n    \
              outputs: {{ hello: hello }}\n",
             crate::support::host()
         ),
-    );
+    )
+}
+
+#[test]
+fn a_file_that_git_ignores_changes_nothing_and_any_other_does() {
+    let test = with_another_result_each_time().file(".gitignore", "*.log\n").file("input", "1");
     let place = format!("{}/hello", crate::support::host());
     test.xbuild(["binaries"]).run();
     let first = test.read(&place);
@@ -51,14 +56,7 @@ fn a_file_that_git_ignores_changes_nothing_and_any_other_does() {
 
 #[test]
 fn what_is_missing_in_dist_comes_back() {
-    let test = Test::new().file(
-        "xbuild.yaml",
-        format!(
-            "version: 1\nname: sample\narches: [{}]\nbinaries:\n  hello:\n    command: \"{{ echo '#!/bin/sh'; date +%N; }} > hello\"\n    \
-             outputs: {{ hello: hello }}\n",
-            crate::support::host()
-        ),
-    );
+    let test = with_another_result_each_time();
     let place = format!("{}/hello", crate::support::host());
     test.xbuild(["binaries"]).run();
     let first = test.read(&place);
