@@ -77,9 +77,7 @@ impl Apt {
         if !output.status.success() || failed {
             let hint = match complaints.contains("not signed") || complaints.contains("GPG error") {
                 true => "a newer debian-archive-keyring may have the keys; xbuild takes nothing that is not signed",
-                false => {
-                    "XBUILD_DEBIAN_MIRROR names another mirror; old releases are at http://archive.debian.org/debian"
-                }
+                false => "XBUILD_DEBIAN_MIRROR names another mirror; old releases move to Debian's archive of releases",
             };
             return Err(Error::environment(context()).because(complaints).hint(hint));
         }
@@ -93,8 +91,14 @@ impl Apt {
     /// A usage error for a name that the suite does not have; an environment error for packages that do not go together,
     /// and where a package in `installed` would have to be replaced.
     pub fn resolve(&self, install: &[PackageName], base: Base, installed: &str) -> Result<Vec<Package>> {
-        self.write("status", installed)?;
+        // A file of its own: layers are resolved side by side.
+        let mut status = tempfile::Builder::new()
+            .prefix("status-")
+            .tempfile_in(self.path(""))
+            .or_environment(|| format!("cannot write below {}", self.directory.display()))?;
+        status.write_all(installed.as_bytes()).or_environment(|| format!("cannot write {}", status.path().display()))?;
         let mut command = self.command("apt-get");
+        command.arg("-o").arg(format!("Dir::State::status={}", status.path().display()));
         command.args(["install", "--print-uris", "-qq", "-y", "--no-install-recommends"]);
         command.args(["-o", "Acquire::ForceHash=SHA256"]);
         if base == Base::Essential {

@@ -31,7 +31,8 @@ pub(crate) fn configuration(directory: &str, host: Arch, machine: &str) -> Strin
         .filter(|line| line.starts_with("Acquire::") && !NOT_CARRIED.iter().any(|prefix| line.starts_with(prefix)))
         .flat_map(|line| [line, "\n"])
         .collect();
-    // Uncompressed indexes and no sandbox user: half a second less, and a private directory that apt can read.
+    // Uncompressed indexes and no sandbox user: half a second less, and a private directory that apt can read. The cache
+    // that a status file belongs to is not kept: several are asked for at once, each with another status.
     text += &format!(
         r#"Dir "{directory}/";
 Dir::State "{directory}/";
@@ -39,6 +40,7 @@ Dir::State::lists "{directory}/lists/";
 Dir::State::status "{directory}/etc/status";
 Dir::State::extended_states "{directory}/extended_states";
 Dir::Cache "{directory}/cache/";
+Dir::Cache::pkgcache "";
 Dir::Cache::archives "{directory}/cache/archives/";
 Dir::Log "{directory}/";
 Dir::Etc "{directory}/etc/";

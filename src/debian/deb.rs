@@ -153,7 +153,9 @@ fn entries<'a>(
         Some("") => Box::new(reader),
         Some(".gz") => Box::new(flate2::bufread::MultiGzDecoder::new(reader)),
         Some(".xz") => {
-            let stream = xz2::stream::Stream::new_stream_decoder(XZ_MEMORY, xz2::stream::CONCATENATED);
+            // The whole file's digest is checked; the stream's own would be read for nothing.
+            let flags = xz2::stream::CONCATENATED | xz2::stream::IGNORE_CHECK;
+            let stream = xz2::stream::Stream::new_stream_decoder(XZ_MEMORY, flags);
             Box::new(xz2::bufread::XzDecoder::new_stream(reader, stream.or_environment(broken)?))
         }
         _ => {

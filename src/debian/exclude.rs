@@ -16,6 +16,9 @@ pub const EXCLUDED: [(&str, &str); 6] = [
 
 /// Whether an entry is left out.
 pub(crate) fn is_excluded(path: &[OsString], is_directory: bool) -> bool {
+    if is_lto_dump(path) {
+        return true;
+    }
     let Some((folder, _)) = EXCLUDED.iter().find(|(folder, _)| {
         let depth = folder.split('/').count();
         path.len() > depth && folder.split('/').zip(path).all(|(a, b)| b == a)
@@ -30,12 +33,21 @@ pub(crate) fn is_excluded(path: &[OsString], is_directory: bool) -> bool {
     }
 }
 
+/// `lto-dump` prints the insides of object files to those who develop gcc; it is a tenth of a cross compiler's size.
+fn is_lto_dump(path: &[OsString]) -> bool {
+    let Some((name, folder)) = path.split_last() else { return false };
+    let tool = name.to_str().and_then(|name| name.rsplit_once("lto-dump"));
+    let version = |text: &str| text.is_empty() || text.strip_prefix('-').is_some_and(|n| n.parse::<u32>().is_ok());
+    folder.iter().map(|part| part.as_encoded_bytes()).eq([b"usr".as_slice(), b"bin"])
+        && tool.is_some_and(|(triple, rest)| (triple.is_empty() || triple.ends_with('-')) && version(rest))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn copyright_and_folders_of_manuals_stay() {
+    fn what_no_builder_needs_is_left_out() {
         for (path, is_directory, excluded) in [
             ("usr/share/doc", true, false),
             ("usr/share/doc/make", true, false),
@@ -48,6 +60,10 @@ mod tests {
             ("usr/share/locale/de/LC_MESSAGES", true, true),
             ("usr/share/documents/x", false, false),
             ("usr/share", true, false),
+            ("usr/bin/s390x-linux-gnu-lto-dump-14", false, true),
+            ("usr/bin/lto-dump", false, true),
+            ("usr/bin/lto-dump-tool", false, false),
+            ("usr/libexec/gcc/s390x-linux-gnu/14/lto1", false, false),
         ] {
             let parts: Vec<OsString> = path.split('/').map(OsString::from).collect();
             assert_eq!(is_excluded(&parts, is_directory), excluded, "{path}");

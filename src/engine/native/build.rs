@@ -192,7 +192,7 @@ impl Build<'_> {
 
     fn spec(&self, job: &Job, scratch: &Scratch, network: bool) -> Result<Spec> {
         let network = if network { Network::Host } else { Network::None };
-        open_root(self.workshop, &RootRequest { layers: &job.root.layers(), scratch, network })
+        open_root(self.workshop, RootRequest { layers: &job.root.layers(), upper: None, scratch, network })
     }
 
     fn command(&self, command: &plan::Command, gate: bool) -> Command {

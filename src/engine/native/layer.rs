@@ -1,12 +1,11 @@
 //! The digest of an unpacked layer.
 
 use std::fs::{self, File};
-use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::Path;
 
-use crate::domain::{Digest, DigestReader, Result, ResultExt};
+use crate::domain::{Digest, Result, ResultExt};
 
 /// The digest of a folder's paths, types, modes, link targets and contents. Times and owners do not count: who unpacked
 /// a layer, and when, makes no difference to what is built in it.
@@ -30,9 +29,10 @@ fn walk(folder: &Path, root: &Path, lines: &mut Vec<Vec<u8>>) -> Result<()> {
         let content = if metadata.is_symlink() {
             Digest::of(fs::read_link(&path).or_environment(failed)?.as_os_str().as_bytes()).to_string()
         } else if metadata.is_file() {
-            let mut reader = DigestReader::new(File::open(&path).or_environment(failed)?);
-            io::copy(&mut reader, &mut io::sink()).or_environment(failed)?;
-            reader.finish().0.to_string()
+            // A gigabyte and more for five builders: BLAKE3 takes a tenth of the time where no processor has SHA's instructions.
+            let mut hasher = blake3::Hasher::new();
+            hasher.update_reader(File::open(&path).or_environment(failed)?).or_environment(failed)?;
+            hasher.finalize().to_string()
         } else {
             format!("{}", metadata.rdev())
         };

@@ -28,7 +28,9 @@ impl Root {
 pub struct RootRequest<'a> {
     /// Keys of its layers, lowest first.
     pub layers: &'a [Digest],
-    /// For what is written; must outlive the sandbox.
+    /// Takes what is written, on the file system of the store; a folder of `scratch` when absent.
+    pub upper: Option<PathBuf>,
+    /// For the sandbox's own use; must outlive it.
     pub scratch: &'a Scratch,
     /// Whether the machine's network is there.
     pub network: Network,
@@ -38,10 +40,10 @@ pub struct RootRequest<'a> {
 ///
 /// # Errors
 /// An environment error on a full disk.
-pub fn open_root(workshop: &Workshop, request: &RootRequest<'_>) -> Result<Spec> {
+pub fn open_root(workshop: &Workshop, request: RootRequest<'_>) -> Result<Spec> {
     let layers = request.layers.iter().map(|key| layer_path(&workshop.store, key)).collect();
-    let root =
-        sandbox::Root { layers, upper: request.scratch.folder("upper")?, scratch: request.scratch.folder("overlay")? };
+    let upper = request.upper.map_or_else(|| request.scratch.folder("upper"), Ok)?;
+    let root = sandbox::Root { layers, upper, scratch: request.scratch.folder("overlay")? };
     let mut mounts = Vec::new();
     if request.network == Network::Host {
         // What is downloaded over TLS is checked against the machine's authorities.

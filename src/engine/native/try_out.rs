@@ -38,8 +38,8 @@ pub struct Interactive {
 /// When the test fails, or cannot be run.
 pub fn run_test(workshop: &Workshop, test: &ProgramTest, step: &str) -> Result<()> {
     let scratch = workshop.store.scratch()?;
-    let request = RootRequest { layers: &test.layers, scratch: &scratch, network: Network::None };
-    let mut spec = open_root(workshop, &request)?;
+    let request = RootRequest { layers: &test.layers, upper: None, scratch: &scratch, network: Network::None };
+    let mut spec = open_root(workshop, request)?;
     let upper = scratch.folder("source")?;
     spec.mounts.extend(source_mounts(workshop, &scratch, &upper)?);
     let source = workshop.store.place(Bucket::Outputs, &test.outputs);
@@ -64,8 +64,8 @@ pub fn run_test(workshop: &Workshop, test: &ProgramTest, step: &str) -> Result<(
 pub fn run_interactive(workshop: &Workshop, request: &Interactive) -> Result<Exit> {
     let scratch = workshop.store.scratch()?;
     let network = if request.command.network { Network::Host } else { Network::None };
-    let root = RootRequest { layers: &request.root.layers(), scratch: &scratch, network };
-    let mut spec = open_root(workshop, &root)?;
+    let root = RootRequest { layers: &request.root.layers(), upper: None, scratch: &scratch, network };
+    let mut spec = open_root(workshop, root)?;
     let upper = scratch.folder("source")?;
     spec.mounts.extend(source_mounts(workshop, &scratch, &upper)?);
     let source = scratch.folder("out")?;

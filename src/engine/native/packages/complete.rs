@@ -1,0 +1,93 @@
+//! Configures the packages of a layer, and puts it into the store.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use super::{Pending, below};
+use crate::debian::{self, Unpacked, Unpacking};
+use crate::domain::{Digest, Error, Event, Result, ResultExt, Stream};
+use crate::engine::native::root::{RootRequest, open_root};
+use crate::engine::native::sandbox::{self, Command, Network};
+use crate::engine::native::tree_digest;
+use crate::engine::{Workshop, layer_path};
+use crate::store::Record;
+
+/// Configures a layer whose packages are unpacked, and moves it into the store.
+pub(super) fn complete(
+    workshop: &Workshop,
+    layer: &Pending<'_>,
+    unpacking: &Unpacking,
+    unpacked: &[Unpacked],
+) -> Result<Record> {
+    let place = layer.scratch.path().join("layer");
+    let mut cpu = 0.0;
+    let finished = if layer.layer.keep.is_empty() {
+        let below = below(layer)?;
+        let installed = match below {
+            Some(key) => debian::read_status(&layer_path(&workshop.store, &key))?,
+            None => String::new(),
+        };
+        unpacking.complete(unpacked, &installed)?;
+        let epoch = debian::newest_mtime(unpacked);
+        cpu = configure(workshop, layer, below, &debian::configure_script(unpacked, epoch))?;
+        debian::clean(&place, epoch)?;
+        place
+    } else {
+        keep_only(layer, &place)?
+    };
+    let tree = tree_digest(&finished)?;
+    workshop.store.keep(&finished, &layer_path(&workshop.store, &layer.assessment.key))?;
+    let record = Record {
+        key: layer.assessment.key,
+        step: layer.step.id.to_string(),
+        inputs: layer.assessment.inputs.clone(),
+        argv: Vec::new(),
+        environment: BTreeMap::new(),
+        mounts: BTreeMap::new(),
+        source: None,
+        started: SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |time| time.as_secs()),
+        wall: layer.started.elapsed().as_secs_f64(),
+        cpu,
+        digest: layer.assessment.key,
+        tree: Some(tree),
+        outputs: BTreeMap::new(),
+    };
+    workshop.store.save_record(&workshop.scope(), &record)?;
+    Ok(record)
+}
+
+fn configure(workshop: &Workshop, layer: &Pending<'_>, below: Option<Digest>, script: &str) -> Result<f64> {
+    let layers: Vec<Digest> = below.into_iter().collect();
+    let scratch = workshop.store.scratch()?;
+    let upper = layer.scratch.path().join("layer");
+    let request = RootRequest { layers: &layers, upper: Some(upper), scratch: &scratch, network: Network::None };
+    let mut spec = open_root(workshop, request)?;
+    let env = BTreeMap::from([("PATH".to_owned(), "/usr/sbin:/usr/bin:/sbin:/bin".to_owned())]);
+    let argv = vec!["/bin/sh".to_owned(), "-c".to_owned(), script.to_owned()];
+    spec.commands.push(Command { argv, env, cwd: "/".into(), gate: false });
+    let step = layer.step.id.to_string();
+    let mut output = |stream: Stream, bytes: &[u8]| {
+        let text = String::from_utf8_lossy(bytes).into_owned();
+        workshop.events.emit(Event::Output { step: step.clone(), stream, text });
+    };
+    let exit = sandbox::run_one(&spec, &workshop.stop, &mut output)?;
+    if exit.success() {
+        Ok(exit.cpu)
+    } else {
+        Err(Error::environment(format!("cannot configure the packages of {step}: {exit}")))
+    }
+}
+
+/// Moves the wanted files of a layer to a new one.
+fn keep_only(layer: &Pending<'_>, place: &Path) -> Result<PathBuf> {
+    let kept = layer.scratch.folder("kept")?;
+    for path in &layer.layer.keep {
+        let target = kept.join(path);
+        let failed = || format!("{}: the packages bring no {path}", layer.step.id);
+        fs::create_dir_all(target.parent().unwrap_or(&kept)).or_environment(failed)?;
+        fs::rename(place.join(path), target).or_environment(failed)?;
+    }
+    Ok(kept)
+}
