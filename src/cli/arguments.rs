@@ -109,7 +109,7 @@ pub(super) enum Verb {
     /// Run a command in a builder, in the project's tree
     Run(RunOptions),
     /// Open a shell in a builder, in the project's tree
-    Shell(ShellOptions),
+    Shell(BuilderOptions),
     /// Show every step: its key, its state, what runs
     Plan(PlanOptions),
     /// Show facts of programs: machine, linkage, C library, and more
@@ -190,23 +190,19 @@ pub(super) struct TestOptions {
 
 #[derive(Debug, Args)]
 pub(super) struct RunOptions {
-    /// The builder's architecture
-    #[arg(short, long, value_name = "ARCH", value_parser = parse_arch)]
-    pub(super) arch: Arch,
-    /// Give the command the machine's network
-    #[arg(long)]
-    pub(super) network: bool,
+    #[command(flatten)]
+    pub(super) builder: BuilderOptions,
     /// The command and its arguments
     #[arg(last = true, required = true, value_name = "CMD")]
     pub(super) command: Vec<String>,
 }
 
 #[derive(Debug, Args)]
-pub(super) struct ShellOptions {
+pub(super) struct BuilderOptions {
     /// The builder's architecture
     #[arg(short, long, value_name = "ARCH", value_parser = parse_arch)]
     pub(super) arch: Arch,
-    /// Give the shell the machine's network
+    /// Give it the machine's network
     #[arg(long)]
     pub(super) network: bool,
 }

@@ -37,7 +37,8 @@ pub(crate) fn main() -> ExitCode {
     let printer = Printer::new(Mode::detect(global.json, global.colour()), global.verbosity());
     let result = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
-        .worker_threads(2)
+        // Work that blocks has threads of its own; this one hears signals meanwhile.
+        .worker_threads(1)
         .build()
         .map_err(|cause| Error::environment("cannot start").because(cause))
         .and_then(|runtime| {

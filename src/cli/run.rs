@@ -2,29 +2,33 @@
 
 use std::process::ExitCode;
 
-use super::arguments::{RunOptions, ShellOptions};
+use super::arguments::{BuilderOptions, RunOptions};
 use super::build::build;
-use super::setup::{Setup, exit};
-use crate::domain::{Arch, Digest, Error, Result};
+use super::setup::{Setup, epoch, exit};
+use crate::domain::{Digest, Error, Result};
 use crate::engine::StepResult;
 use crate::engine::native::{Interactive, Root, run_interactive};
 use crate::plan::{BuilderCommand, Goal, StepId, builder_command, plan};
+use crate::source::GitFacts;
 
 /// Shows where one is, and reads no file of the user's.
 const SHELL: [&str; 4] = ["/bin/sh", "-c", "PS1=\"[$XBUILD_ARCH] \\w \\$ \" exec bash --norc", "sh"];
 
 pub(super) async fn run(setup: &Setup<'_>, options: &RunOptions) -> Result<ExitCode> {
-    inside(setup, options.arch, options.network, options.command.clone()).await
+    inside(setup, &options.builder, options.command.clone()).await
 }
 
-pub(super) async fn shell(setup: &Setup<'_>, options: &ShellOptions) -> Result<ExitCode> {
-    inside(setup, options.arch, options.network, SHELL.map(str::to_owned).to_vec()).await
+pub(super) async fn shell(setup: &Setup<'_>, options: &BuilderOptions) -> Result<ExitCode> {
+    inside(setup, options, SHELL.map(str::to_owned).to_vec()).await
 }
 
 /// Prepares the architecture's builder, and runs a command with xbuild's own streams in it.
-async fn inside(setup: &Setup<'_>, arch: Arch, network: bool, argv: Vec<String>) -> Result<ExitCode> {
-    let project = setup.project_or_toolchain(None, &[arch])?;
-    let loaded = setup.load_builder(project, false)?;
+async fn inside(setup: &Setup<'_>, options: &BuilderOptions, argv: Vec<String>) -> Result<ExitCode> {
+    let project = setup.project_or_toolchain(None, &[options.arch])?;
+    // Builders do not depend on it: git thinks while they are looked up.
+    let folder = project.folder.clone();
+    let git = tokio::task::spawn_blocking(move || GitFacts::read(&folder, false));
+    let mut loaded = setup.load_builder(project, false)?;
     let plan = plan(&loaded.project, &loaded.facts, &Goal::Toolchain)?;
     let built = build(&loaded, &plan).await?;
     let failures = built.failures();
@@ -32,8 +36,10 @@ async fn inside(setup: &Setup<'_>, arch: Arch, network: bool, argv: Vec<String>)
         setup.printer.summary();
         return Ok(exit(&failures));
     }
+    let git = git.await.map_err(|error| Error::bug("asking git panicked").because(error))?;
+    loaded.facts.epoch = epoch(&git)?;
     let BuilderCommand { command, root, libraries } =
-        builder_command(&loaded.project, &loaded.facts, arch, argv, network)?;
+        builder_command(&loaded.project, &loaded.facts, options.arch, argv, options.network)?;
     let keys = |ids: &[StepId]| -> Result<Vec<Digest>> {
         ids.iter()
             .map(|id| match built.execution.results.get(id) {
@@ -45,7 +51,7 @@ async fn inside(setup: &Setup<'_>, arch: Arch, network: bool, argv: Vec<String>)
     let root = Root { compilers: keys(&root)?, libraries: keys(&libraries)? };
     setup.printer.finish();
     let workshop = loaded.workshop.clone();
-    let request = Interactive { root, command };
+    let request = Interactive { root, command, git_folders: git.folders };
     let exit = tokio::task::spawn_blocking(move || run_interactive(&workshop, &request))
         .await
         .map_err(|error| Error::bug("a command panicked").because(error))??;

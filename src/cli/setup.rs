@@ -71,7 +71,7 @@ impl<'a> Setup<'a> {
         self.find_out(project, update, true)
     }
 
-    /// The same for what needs a builder only.
+    /// The same for what needs a builder only, which depends on neither tree nor commit.
     pub(super) fn load_builder(&self, project: Project, update: bool) -> Result<Loaded> {
         self.find_out(project, update, false)
     }
@@ -80,10 +80,10 @@ impl<'a> Setup<'a> {
         let needs_tree = for_programs && project.binaries.values().any(|binary| binary.source.is_none());
         let store = self.store()?;
         let (digests, tree, git) = std::thread::scope(|scope| {
-            let git = scope.spawn(|| GitFacts::read(&project.folder, for_programs));
+            let git = for_programs.then(|| scope.spawn(|| GitFacts::read(&project.folder, true)));
             let digests = FileDigests::load(&store, &project.folder);
             let tree = needs_tree.then(|| hash_tree(&project.folder, &digests)).transpose();
-            (digests, tree, git.join().unwrap_or_default())
+            (digests, tree, git.and_then(|git| git.join().ok()).unwrap_or_default())
         });
         let epoch = epoch(&git)?;
         let facts = Facts {
@@ -138,7 +138,7 @@ pub(super) fn exit(failures: &[ErrorKind]) -> ExitCode {
 }
 
 /// `SOURCE_DATE_EPOCH`, else the commit's time, else 1970.
-fn epoch(git: &GitFacts) -> Result<u64> {
+pub(super) fn epoch(git: &GitFacts) -> Result<u64> {
     match std::env::var("SOURCE_DATE_EPOCH") {
         Ok(text) => text.parse().or_usage(|| format!("SOURCE_DATE_EPOCH is '{text}', not seconds since 1970")),
         Err(_) => Ok(git.time.unwrap_or(0)),

@@ -96,7 +96,9 @@ impl Apt {
             .prefix("status-")
             .tempfile_in(self.path(""))
             .or_environment(|| format!("cannot write below {}", self.directory.display()))?;
-        status.write_all(installed.as_bytes()).or_environment(|| format!("cannot write {}", status.path().display()))?;
+        status
+            .write_all(installed.as_bytes())
+            .or_environment(|| format!("cannot write {}", status.path().display()))?;
         let mut command = self.command("apt-get");
         command.arg("-o").arg(format!("Dir::State::status={}", status.path().display()));
         command.args(["install", "--print-uris", "-qq", "-y", "--no-install-recommends"]);

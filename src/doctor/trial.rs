@@ -62,7 +62,6 @@ impl Trial {
                 argv: argv.iter().map(|word| (*word).to_owned()).collect(),
                 env: BTreeMap::from([("PATH".into(), "/usr/bin:/bin".into())]),
                 cwd: "/tmp".into(),
-                gate: false,
             }],
             ..namespaces_only(Identity::detect())
         };

@@ -16,15 +16,24 @@ const FORMAT: &str = "1";
 /// What a list of package names came to.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Resolution {
+    /// Stands for exactly these packages, wherever they come from.
+    pub digest: Digest,
     /// Packages in order of installation.
     pub packages: Vec<Package>,
 }
 
+/// The digest of a [`Resolution`] alone: all that it takes to find a layer that is there.
+#[derive(Debug, Deserialize)]
+pub struct Resolved {
+    /// Stands for exactly these packages.
+    pub digest: Digest,
+}
+
 impl Resolution {
-    /// Stands for exactly these packages, wherever they come from.
-    pub fn digest(&self) -> Digest {
-        let facts: Vec<_> = self.packages.iter().map(|p| (&p.name, &p.version, &p.architecture, p.digest)).collect();
-        Digest::of_json(&facts)
+    /// A list with its digest.
+    pub fn new(packages: Vec<Package>) -> Resolution {
+        let facts: Vec<_> = packages.iter().map(|p| (&p.name, &p.version, &p.architecture, p.digest)).collect();
+        Resolution { digest: Digest::of_json(&facts), packages }
     }
 }
 
@@ -70,10 +79,12 @@ pub fn assess(
     }
     let key = Digest::of_json(&inputs);
     let record = store.record(&key).filter(|record| is_whole(store, step, record));
-    let reason = match (&record, store.last_record(scope, step.id.as_str())) {
-        (Some(_), _) => String::new(),
-        (None, Some(last)) => last.difference(&inputs),
-        (None, None) => "it was never built here".into(),
+    let reason = match &record {
+        Some(_) => String::new(),
+        None => match store.last_record(scope, step.id.as_str()) {
+            Some(last) => last.difference(&inputs),
+            None => "it was never built here".into(),
+        },
     };
     Some(Assessment { inputs, key, record, reason })
 }
@@ -81,7 +92,9 @@ pub fn assess(
 /// Whether what a record speaks of is still there; contents are `cache fsck`'s business.
 fn is_whole(store: &Store, step: &Step, record: &Record) -> bool {
     match &step.work {
-        Work::Packages(_) | Work::Archive(_) | Work::Library(_) => layer_path(store, &record.key).is_dir(),
+        Work::Packages(_) | Work::Archive(_) | Work::Library(_) | Work::Preparation(_) => {
+            layer_path(store, &record.key).is_dir()
+        }
         Work::Program(_) => {
             let folder = store.place(Bucket::Outputs, &record.key);
             record.outputs.iter().all(|(name, output)| {
@@ -102,8 +115,8 @@ pub fn states(store: &Store, scope: &str, plan: &Plan) -> BTreeMap<StepId, State
         let mut resolved = None;
         if let Work::Packages(layer) = &step.work {
             let below = layer.below.as_ref().and_then(|id| lists.get(id).copied());
-            let list: Option<Resolution> = store.read_json(Bucket::Resolutions, &resolution_key(step, layer, below));
-            resolved = list.map(|list| list.digest());
+            let list: Option<Resolved> = store.read_json(Bucket::Resolutions, &resolution_key(step, layer, below));
+            resolved = list.map(|list| list.digest);
             match resolved {
                 Some(digest) => _ = lists.insert(step.id.clone(), digest),
                 None => waits = Some("its packages are not chosen yet".into()),

@@ -8,7 +8,7 @@ use tokio::sync::watch;
 
 use super::native::Root;
 use super::{Assessment, Workshop};
-use crate::domain::{Error, ErrorKind, Event, Outcome, Result};
+use crate::domain::{Digest, Error, ErrorKind, Event, Outcome, Result};
 use crate::plan::{Plan, Step, StepId};
 use crate::store::Record;
 
@@ -95,4 +95,6 @@ pub(super) struct Job {
     pub(super) step: Step,
     pub(super) assessment: Assessment,
     pub(super) root: Root,
+    /// The layer that is laid over the project's tree.
+    pub(super) prepared: Option<Digest>,
 }

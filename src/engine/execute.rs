@@ -61,7 +61,7 @@ fn groups(plan: &Plan) -> Vec<Vec<Step>> {
     for step in &plan.steps {
         match &step.work {
             Work::Packages(_) | Work::Image(_) => {}
-            Work::Archive(_) | Work::Library(_) => groups.push(vec![step.clone()]),
+            Work::Archive(_) | Work::Library(_) | Work::Preparation(_) => groups.push(vec![step.clone()]),
             Work::Program(program) => {
                 let shares = |group: &&mut Vec<Step>| match &group[0].work {
                     Work::Program(other) => {
@@ -69,7 +69,7 @@ fn groups(plan: &Plan) -> Vec<Vec<Step>> {
                             && other.shares_tree
                             && (program.source == ProgramSource::Tree && other.source == ProgramSource::Tree)
                             && (&program.root, &program.libraries) == (&other.root, &other.libraries)
-                            && program.prepare == other.prepare
+                            && program.preparation == other.preparation
                             && program.command.network == other.command.network
                     }
                     _ => false,
@@ -129,15 +129,17 @@ async fn prepare(workshop: &Workshop, board: &Board, step: Step) -> Result<Optio
         board.done(workshop, &step.id, record, Outcome::Cached, Duration::ZERO);
         return Ok(None);
     }
-    let (root, libraries) = match &step.work {
-        Work::Library(library) => (library.root.as_slice(), [].as_slice()),
-        Work::Program(program) => (program.root.as_slice(), program.libraries.as_slice()),
-        _ => ([].as_slice(), [].as_slice()),
+    let (root, libraries, preparation) = match &step.work {
+        Work::Library(library) => (library.root.as_slice(), [].as_slice(), None),
+        Work::Preparation(preparation) => (preparation.root.as_slice(), [].as_slice(), None),
+        Work::Program(program) => (program.root.as_slice(), program.libraries.as_slice(), program.preparation.as_ref()),
+        _ => ([].as_slice(), [].as_slice(), None),
     };
     let keys = |ids: &[StepId]| -> Result<Vec<Digest>> {
         let key = |id| records.get(id).map(|record| record.key);
         ids.iter().map(key).collect::<Option<_>>().ok_or_else(|| Error::bug("a root that is not needed"))
     };
     let root = Root { compilers: keys(root)?, libraries: keys(libraries)? };
-    Ok(Some(Job { step, assessment, root }))
+    let prepared = keys(preparation.map(std::slice::from_ref).unwrap_or_default())?.pop();
+    Ok(Some(Job { step, assessment, root, prepared }))
 }

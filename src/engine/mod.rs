@@ -7,7 +7,7 @@ mod execute;
 pub mod native;
 mod workshop;
 
-pub use assess::{Assessment, Resolution, assess, layer_path, resolution_key, states};
+pub use assess::{Assessment, Resolution, Resolved, assess, layer_path, resolution_key, states};
 pub use board::StepResult;
 pub use dist::{BuildRecord, Dist, Images};
 pub use execute::{Execution, execute};

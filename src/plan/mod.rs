@@ -12,6 +12,6 @@ pub use environment::{OUTPUT, SOURCE, prefix};
 pub use planner::{BuilderCommand, Facts, Goal, builder_command, plan, test_command};
 pub use render::{Format, State, render};
 pub use step::{
-    ArchiveLayer, Command, ImageBuild, LibraryBuild, OutputFile, PackageLayer, Plan, Program, ProgramBuild,
-    ProgramSource, Step, StepId, Work,
+    ArchiveLayer, Command, ImageBuild, LibraryBuild, OutputFile, PackageLayer, Plan, Preparation, Program,
+    ProgramBuild, ProgramSource, Step, StepId, Work,
 };

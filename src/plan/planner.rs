@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use super::environment::{Builder, OUTPUT, SOURCE, go_build, prefix, shell};
 use super::needs::Needs;
 use super::step::{
-    ArchiveLayer, Command, ImageBuild, LibraryBuild, OutputFile, PackageLayer, Plan, Program, ProgramBuild,
-    ProgramSource, Step, StepId, Work,
+    ArchiveLayer, Command, ImageBuild, LibraryBuild, OutputFile, PackageLayer, Plan, Preparation, Program,
+    ProgramBuild, ProgramSource, Step, StepId, Work,
 };
 use crate::config::{Binary, Component, LibraryChoice, Origin, Project, Variables};
 use crate::domain::{Arch, Digest, Error, Name, Result, ResultExt};
@@ -313,28 +313,24 @@ impl Planner<'_> {
                 (shell(&variables.expand(command)?, env, binary.network), outputs.collect(), false)
             }
         };
-        let prepare = match (&self.project.prepare, &binary.source) {
-            (Some(text), None) => Some(shell(&variables.expand(text)?, builder.native_environment(), false)),
-            _ => None,
+        let preparation = match &binary.source {
+            None => self.preparation()?,
+            Some(_) => None,
         };
         let source = binary.source.clone().map_or(ProgramSource::Tree, ProgramSource::Archive);
-        let tree = || Error::bug("the tree was not hashed");
-        let mut inputs = vec![
+        let inputs = [
             ("command", Digest::of_json(&(&command, &outputs)).to_string()),
             ("verification", Digest::of_json(&(binary.statically_linked, binary.glibc)).to_string()),
             match &source {
-                ProgramSource::Tree => ("source tree", self.facts.tree.ok_or_else(tree)?.to_string()),
+                ProgramSource::Tree => self.tree()?,
                 ProgramSource::Archive(archive) => ("source", archive.sha256.to_string()),
             },
         ];
-        if let Some(prepare) = &prepare {
-            inputs.push(("preparation", Digest::of_json(prepare).to_string()));
-        }
         let work = Work::Program(ProgramBuild {
             root: root.clone(),
             libraries: libraries.clone(),
             source,
-            prepare,
+            preparation: preparation.clone(),
             command,
             outputs,
             statically_linked: binary.statically_linked,
@@ -342,7 +338,37 @@ impl Planner<'_> {
             shares_tree,
         });
         let id = StepId::new(&["binary", name.as_str(), arch.name()]);
-        Ok(self.add(id, Some(arch), [root, libraries].concat(), &inputs, work))
+        let needs = root.into_iter().chain(libraries).chain(preparation).collect();
+        Ok(self.add(id, Some(arch), needs, &inputs, work))
+    }
+
+    /// The input that stands for the project's tree.
+    fn tree(&self) -> Result<(&'static str, String)> {
+        let digest = self.facts.tree.ok_or_else(|| Error::bug("the tree was not hashed"))?;
+        Ok(("source tree", digest.to_string()))
+    }
+
+    /// What the project's `prepare` makes of the tree, once for all programs: it sees every component that one of them
+    /// has, and no target.
+    fn preparation(&mut self) -> Result<Option<StepId>> {
+        let project = self.project;
+        let Some(text) = &project.prepare else { return Ok(None) };
+        let mut components: Vec<Name> = Vec::new();
+        for binary in project.binaries.values().filter(|binary| binary.source.is_none()) {
+            components.extend(
+                binary.components.iter().filter(|name| !components.contains(name)).cloned().collect::<Vec<_>>(),
+            );
+        }
+        let mut root = vec![self.base()];
+        for component in &components {
+            root.push(self.component(component)?);
+        }
+        let (host, epoch) = (self.facts.host, self.facts.epoch);
+        let builder = Builder { toolchain: &project.toolchain, components: &components, host, target: host, epoch };
+        let command = shell(&self.facts.variables.expand(text)?, builder.native_environment(), false);
+        let inputs = [("command", Digest::of_json(&command).to_string()), self.tree()?];
+        let work = Work::Preparation(Preparation { root: root.clone(), command });
+        Ok(Some(self.add(StepId::new(&["preparation"]), None, root, &inputs, work)))
     }
 
     fn images(&mut self, names: &[&Name]) -> Result<()> {

@@ -112,6 +112,11 @@ fn details(step: &Step) -> Vec<(&'static str, String)> {
             lines.push(("root", list(&library.root)));
             command(&mut lines, "command", &library.command);
         }
+        Work::Preparation(preparation) => {
+            lines.push(("source", "the project's tree".into()));
+            lines.push(("root", list(&preparation.root)));
+            command(&mut lines, "command", &preparation.command);
+        }
         Work::Program(program) => {
             lines.push((
                 "source",
@@ -121,9 +126,7 @@ fn details(step: &Step) -> Vec<(&'static str, String)> {
                 },
             ));
             lines.push(("root", list(&[program.root.as_slice(), &program.libraries].concat())));
-            if let Some(prepare) = &program.prepare {
-                lines.push(("first", shown_argv(prepare)));
-            }
+            lines.extend(program.preparation.iter().map(|step| ("with", step.to_string())));
             command(&mut lines, "command", &program.command);
             let outputs: Vec<&str> = program.outputs.iter().map(|output| output.name.as_str()).collect();
             lines.push(("outputs", outputs.join(" ")));

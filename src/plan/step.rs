@@ -63,6 +63,8 @@ pub enum Work {
     Archive(ArchiveLayer),
     /// A layer with a cross-built library.
     Library(LibraryBuild),
+    /// What a command changes in the project's tree, before programs are built from it.
+    Preparation(Preparation),
     /// Programs.
     Program(ProgramBuild),
     /// An image of one architecture.
@@ -105,6 +107,15 @@ pub struct LibraryBuild {
     pub installs: Vec<String>,
 }
 
+/// A command whose changes to the project's tree are a layer of it.
+#[derive(Debug, Clone, Serialize)]
+pub struct Preparation {
+    /// Layers that it runs in, lowest first; none of them knows a target.
+    pub root: Vec<StepId>,
+    /// What runs.
+    pub command: Command,
+}
+
 /// One or more programs that one command makes.
 #[derive(Debug, Clone, Serialize)]
 pub struct ProgramBuild {
@@ -114,9 +125,9 @@ pub struct ProgramBuild {
     pub libraries: Vec<StepId>,
     /// What is built.
     pub source: ProgramSource,
-    /// Runs before, in the same tree.
+    /// What is laid over the tree.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub prepare: Option<Command>,
+    pub preparation: Option<StepId>,
     /// What runs.
     pub command: Command,
     /// What it makes.

@@ -13,7 +13,7 @@ use super::tree_digest;
 use crate::domain::{Digest, Error, Event, Outcome, Result, ResultExt, Stream};
 use crate::engine::board::{Board, Job};
 use crate::engine::{Workshop, layer_path};
-use crate::plan::{self, ArchiveLayer, LibraryBuild, OUTPUT, ProgramBuild, ProgramSource, SOURCE, Work};
+use crate::plan::{self, ArchiveLayer, LibraryBuild, OUTPUT, Preparation, ProgramBuild, ProgramSource, SOURCE, Work};
 use crate::source::{Fetcher, fetch, unpack};
 use crate::store::{Bucket, KeyLock, Output, Record, Scratch, Source, mark_used};
 use crate::verify::{Expectations, Subject};
@@ -76,6 +76,7 @@ impl Build<'_> {
         match &jobs[0].step.work {
             Work::Archive(archive) => self.archive(&jobs[0], archive, &scratch),
             Work::Library(library) => self.library(&jobs[0], library, &scratch),
+            Work::Preparation(preparation) => self.preparation(&jobs[0], preparation, &scratch),
             Work::Program(_) => self.programs(jobs, &scratch),
             Work::Packages(_) | Work::Image(_) => Err(Error::bug("a step of another kind")),
         }
@@ -97,7 +98,7 @@ impl Build<'_> {
         let mut spec = self.spec(job, scratch, false)?;
         spec.mounts.push(Mount::Bind { source, target: SOURCE.into(), read_only: false });
         spec.mounts.push(Mount::Bind { source: out.clone(), target: OUTPUT.into(), read_only: false });
-        spec.commands.push(self.command(&library.command, false));
+        spec.commands.push(self.command(&library.command));
         self.started(job);
         let exit = sandbox::run_one(&spec, &self.workshop.stop, &mut |stream, bytes| self.output(job, stream, bytes))?;
         if !exit.success() {
@@ -113,51 +114,59 @@ impl Build<'_> {
         self.keep_layer(job, &out, exit.cpu)
     }
 
+    /// Runs a command on the project's tree, and keeps what it changed there.
+    fn preparation(&self, job: &Job, preparation: &Preparation, scratch: &Scratch) -> Result<()> {
+        let mut spec = self.spec(job, scratch, false)?;
+        let upper = scratch.folder("source")?;
+        spec.mounts.extend(source_mounts(self.workshop, scratch, None, &upper, &self.workshop.git_folders)?);
+        spec.mounts.push(cache_mount(self.workshop, &job.root)?);
+        spec.commands.push(self.command(&preparation.command));
+        self.started(job);
+        let exit = sandbox::run_one(&spec, &self.workshop.stop, &mut |stream, bytes| self.output(job, stream, bytes))?;
+        if !exit.success() {
+            return Err(Error::build(format!("the project's `prepare` failed: {exit}")));
+        }
+        // Where something was mounted is no part of the result.
+        let _ = fs::remove_dir(upper.join("dist"));
+        self.keep_layer(job, &upper, exit.cpu)
+    }
+
     fn programs(&self, jobs: &[Job], scratch: &Scratch) -> Result<()> {
         let Work::Program(first) = &jobs[0].step.work else { return Err(Error::bug("a step of another kind")) };
         let out = scratch.folder("out")?;
         let mut spec = self.spec(&jobs[0], scratch, first.command.network)?;
-        let tree = match &first.source {
+        let trees: Vec<PathBuf> = match &first.source {
             ProgramSource::Tree => {
                 let upper = scratch.folder("source")?;
-                spec.mounts.extend(source_mounts(self.workshop, scratch, &upper)?);
-                upper
+                let prepared = jobs[0].prepared.map(|key| layer_path(&self.workshop.store, &key));
+                spec.mounts.extend(source_mounts(
+                    self.workshop,
+                    scratch,
+                    prepared.as_deref(),
+                    &upper,
+                    &self.workshop.git_folders,
+                )?);
+                [upper].into_iter().chain(prepared).collect()
             }
             ProgramSource::Archive(_) => {
                 let tree = self.unpack(scratch)?;
                 spec.mounts.push(Mount::Bind { source: tree.clone(), target: SOURCE.into(), read_only: false });
-                tree
+                vec![tree]
             }
         };
         spec.mounts.push(Mount::Bind { source: out.clone(), target: OUTPUT.into(), read_only: false });
         spec.mounts.push(cache_mount(self.workshop, &jobs[0].root)?);
-        if let Some(prepare) = &first.prepare {
-            spec.commands.push(self.command(prepare, true));
-        }
-        let before = spec.commands.len();
         for job in jobs {
             let Work::Program(program) = &job.step.work else { return Err(Error::bug("a step of another kind")) };
-            spec.commands.push(self.command(&program.command, false));
+            spec.commands.push(self.command(&program.command));
         }
         // `go build` uses all processors but for its last step, linking. On a larger machine several link at once.
         spec.parallel = (self.workshop.jobs / 4).max(1);
-        let mut preparation = None;
-        sandbox::run(&spec, &self.workshop.stop, &mut |index, notice| {
-            let job = index.checked_sub(before).map(|index| &jobs[index]);
-            match (notice, job) {
-                (Notice::Started, Some(job)) => self.started(job),
-                (Notice::Output(stream, bytes), job) => self.output(job.unwrap_or(&jobs[0]), stream, bytes),
-                (Notice::Exited(exit), Some(job)) => self.finished(job, &exit, &out, &tree, scratch),
-                (Notice::Exited(exit), None) => preparation = Some(exit),
-                (Notice::Started, None) => {}
-            }
-        })?;
-        match preparation.filter(|exit| !exit.success()) {
-            Some(exit) => {
-                Err(Error::build(format!("the project's `prepare` failed: {exit}")).hint(shell_hint(&jobs[0])))
-            }
-            None => Ok(()),
-        }
+        sandbox::run(&spec, &self.workshop.stop, &mut |index, notice| match notice {
+            Notice::Started => self.started(&jobs[index]),
+            Notice::Output(stream, bytes) => self.output(&jobs[index], stream, bytes),
+            Notice::Exited(exit) => self.finished(&jobs[index], &exit, &out, &trees, scratch),
+        })
     }
 
     fn started(&self, job: &Job) {
@@ -171,10 +180,10 @@ impl Build<'_> {
     }
 
     /// Takes a program out of the sandbox as soon as it is made, and tells everybody.
-    fn finished(&self, job: &Job, exit: &Exit, out: &Path, tree: &Path, scratch: &Scratch) {
+    fn finished(&self, job: &Job, exit: &Exit, out: &Path, trees: &[PathBuf], scratch: &Scratch) {
         let took = Duration::from_secs_f64(exit.wall.max(0.0));
         let result = match exit.success() {
-            true => self.keep_programs(job, out, tree, scratch, exit),
+            true => self.keep_programs(job, out, trees, scratch, exit),
             false => Err(failure(job, exit)),
         };
         match result {
@@ -195,10 +204,10 @@ impl Build<'_> {
         open_root(self.workshop, RootRequest { layers: &job.root.layers(), upper: None, scratch, network })
     }
 
-    fn command(&self, command: &plan::Command, gate: bool) -> Command {
+    fn command(&self, command: &plan::Command) -> Command {
         let mut env = command.env.clone();
         env.insert("XBUILD_JOBS".into(), self.workshop.jobs.to_string());
-        Command { argv: command.argv.clone(), env, cwd: command.cwd.clone().into(), gate }
+        Command { argv: command.argv.clone(), env, cwd: command.cwd.clone().into() }
     }
 
     fn keep_layer(&self, job: &Job, layer: &Path, cpu: f64) -> Result<()> {
@@ -220,16 +229,25 @@ impl Build<'_> {
         Ok(())
     }
 
-    fn keep_programs(&self, job: &Job, out: &Path, tree: &Path, scratch: &Scratch, exit: &Exit) -> Result<Record> {
+    fn keep_programs(
+        &self,
+        job: &Job,
+        out: &Path,
+        trees: &[PathBuf],
+        scratch: &Scratch,
+        exit: &Exit,
+    ) -> Result<Record> {
         let Work::Program(program) = &job.step.work else { return Err(Error::bug("a step of another kind")) };
         let folder = scratch.folder(&job.assessment.key.hex())?;
         let mut outputs = BTreeMap::new();
+        let own = [out.to_owned()];
         for output in &program.outputs {
-            let (root, path) = match &output.path {
-                Some(path) => (tree, path.as_str()),
-                None => (out, output.name.as_str()),
+            // A file of the tree is as the command left it, else as the preparation did.
+            let (roots, path) = match &output.path {
+                Some(path) => (trees, path.as_str()),
+                None => (own.as_slice(), output.name.as_str()),
             };
-            let file = inside(root, path).map_err(|cause| {
+            let file = inside(roots, path).map_err(|cause| {
                 Error::build(format!("{} made no file '{path}'", job.step.id))
                     .because(cause)
                     .hint("`outputs` says which files the command makes, below the source tree")
@@ -269,6 +287,7 @@ impl Build<'_> {
     fn record(&self, job: &Job, made: Made) -> Result<Record> {
         let (command, mounts) = match &job.step.work {
             Work::Library(library) => (Some(&library.command), vec![(SOURCE, "the archive"), (OUTPUT, "the result")]),
+            Work::Preparation(preparation) => (Some(&preparation.command), vec![(SOURCE, "the source")]),
             Work::Program(program) => (Some(&program.command), vec![(SOURCE, "the source"), (OUTPUT, "the result")]),
             _ => (None, Vec::new()),
         };
@@ -292,16 +311,23 @@ impl Build<'_> {
     }
 }
 
-/// Mounts the project's tree, with changes going to `upper`. What earlier builds left in `dist` is not seen.
-pub(crate) fn source_mounts(workshop: &Workshop, scratch: &Scratch, upper: &Path) -> Result<Vec<Mount>> {
+/// Mounts the project's tree and what prepared it, with changes going to `upper`. What earlier builds left in `dist` is
+/// not seen.
+pub(crate) fn source_mounts(
+    workshop: &Workshop,
+    scratch: &Scratch,
+    prepared: Option<&Path>,
+    upper: &Path,
+    git_folders: &[PathBuf],
+) -> Result<Vec<Mount>> {
     let work = scratch.folder("source-work")?;
-    let lower = workshop.project.clone();
-    let mut mounts = vec![Mount::Overlay { lower, upper: upper.to_owned(), work, target: SOURCE.into() }];
+    let lowers = [workshop.project.as_path()].into_iter().chain(prepared).map(Path::to_owned).collect();
+    let mut mounts = vec![Mount::Overlay { lowers, upper: upper.to_owned(), work, target: SOURCE.into() }];
     if workshop.project.join("dist").is_dir() {
         let source = scratch.folder("no-dist")?;
         mounts.push(Mount::Bind { source, target: Path::new(SOURCE).join("dist"), read_only: true });
     }
-    for folder in &workshop.git_folders {
+    for folder in git_folders {
         mounts.push(Mount::Bind { source: folder.clone(), target: folder.clone(), read_only: true });
     }
     Ok(mounts)
@@ -315,9 +341,12 @@ pub(crate) fn cache_mount(workshop: &Workshop, root: &Root) -> Result<Mount> {
     Ok(Mount::Bind { source, target: "/var/cache/xbuild".into(), read_only: false })
 }
 
-/// A regular file below a folder, by a path that leads nowhere else.
-fn inside(root: &Path, path: &str) -> Result<PathBuf> {
-    let found = root.join(path).canonicalize().or_build(|| "it is not there".into())?;
+/// A regular file below the first of some folders that has it, by a path that leads nowhere else.
+fn inside(roots: &[impl AsRef<Path>], path: &str) -> Result<PathBuf> {
+    let absent = || "it is not there".to_owned();
+    let root = roots.iter().map(AsRef::as_ref).find(|root| root.join(path).symlink_metadata().is_ok());
+    let root = root.ok_or_else(|| Error::build(absent()))?;
+    let found = root.join(path).canonicalize().or_build(absent)?;
     let root = root.canonicalize().or_environment(|| format!("cannot find {}", root.display()))?;
     if !found.starts_with(&root) {
         return Err(Error::build("it is a link that leads out of the tree"));

@@ -77,12 +77,8 @@ pub fn remove_as_root(path: &Path) -> Result<()> {
         other => return other,
     }
     let argv = ["/bin/rm", "-rf", "--one-file-system", "--"].map(str::to_owned).into_iter();
-    let command = Command {
-        argv: argv.chain([path.display().to_string()]).collect(),
-        env: BTreeMap::new(),
-        cwd: "/".into(),
-        gate: false,
-    };
+    let command =
+        Command { argv: argv.chain([path.display().to_string()]).collect(), env: BTreeMap::new(), cwd: "/".into() };
     let spec = Spec {
         identity,
         root: None,

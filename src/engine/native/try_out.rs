@@ -1,5 +1,7 @@
 //! Runs tests, and commands with xbuild's own streams.
 
+use std::path::PathBuf;
+
 use super::build::{cache_mount, source_mounts};
 use super::root::{Root, RootRequest, open_root};
 use super::sandbox::{self, Command, Emulator, Exit, Mount, Network, Stdio};
@@ -30,6 +32,8 @@ pub struct Interactive {
     pub root: Root,
     /// What runs.
     pub command: plan::Command,
+    /// Folders of git outside the project.
+    pub git_folders: Vec<PathBuf>,
 }
 
 /// Runs a test; the error of one that fails is a build error. Blocks.
@@ -41,7 +45,7 @@ pub fn run_test(workshop: &Workshop, test: &ProgramTest, step: &str) -> Result<(
     let request = RootRequest { layers: &test.layers, upper: None, scratch: &scratch, network: Network::None };
     let mut spec = open_root(workshop, request)?;
     let upper = scratch.folder("source")?;
-    spec.mounts.extend(source_mounts(workshop, &scratch, &upper)?);
+    spec.mounts.extend(source_mounts(workshop, &scratch, None, &upper, &workshop.git_folders)?);
     let source = workshop.store.place(Bucket::Outputs, &test.outputs);
     spec.mounts.push(Mount::Bind { source, target: OUTPUT.into(), read_only: true });
     if let Some((layer, path)) = &test.emulator {
@@ -67,7 +71,7 @@ pub fn run_interactive(workshop: &Workshop, request: &Interactive) -> Result<Exi
     let root = RootRequest { layers: &request.root.layers(), upper: None, scratch: &scratch, network };
     let mut spec = open_root(workshop, root)?;
     let upper = scratch.folder("source")?;
-    spec.mounts.extend(source_mounts(workshop, &scratch, &upper)?);
+    spec.mounts.extend(source_mounts(workshop, &scratch, None, &upper, &request.git_folders)?);
     let source = scratch.folder("out")?;
     spec.mounts.push(Mount::Bind { source, target: OUTPUT.into(), read_only: false });
     spec.mounts.push(cache_mount(workshop, &request.root)?);
@@ -83,5 +87,5 @@ fn command(workshop: &Workshop, command: &plan::Command) -> Command {
     if let Ok(terminal) = std::env::var("TERM") {
         env.entry("TERM".into()).or_insert(terminal);
     }
-    Command { argv: command.argv.clone(), env, cwd: command.cwd.clone().into(), gate: false }
+    Command { argv: command.argv.clone(), env, cwd: command.cwd.clone().into() }
 }

@@ -12,9 +12,10 @@ use std::collections::BTreeMap;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use crate::debian::Package;
 use crate::domain::{Digest, Error, Event, Outcome, Result};
 use crate::engine::board::Board;
-use crate::engine::{Assessment, Resolution, Workshop, assess};
+use crate::engine::{Assessment, Workshop, assess};
 use crate::plan::{PackageLayer, Step, StepId, Work};
 use crate::store::{KeyLock, Scratch};
 
@@ -26,7 +27,7 @@ struct Pending<'a> {
     step: &'a Step,
     layer: &'a PackageLayer,
     assessment: Assessment,
-    resolution: Resolution,
+    packages: Vec<Package>,
     scratch: Scratch,
     started: Instant,
     _lock: KeyLock,
@@ -112,11 +113,11 @@ impl Installer<'_> {
                 (None, lock) => {
                     let lock = lock.ok_or_else(|| Error::bug("a layer without its lock"))?;
                     let choice = lists.get(&step.id).ok_or_else(|| Error::bug("a layer without its packages"))?;
-                    let resolution = choice.resolution.clone();
+                    let packages = self.resolver.packages(choice)?;
                     let scratch = self.workshop.store.scratch()?;
                     let reason = assessment.reason.clone();
                     self.workshop.events.emit(Event::Started { step: step.id.to_string(), reason });
-                    pending.push(Pending { step, layer, assessment, resolution, scratch, started, _lock: lock });
+                    pending.push(Pending { step, layer, assessment, packages, scratch, started, _lock: lock });
                 }
             }
         }
@@ -129,7 +130,8 @@ fn waves(steps: &[Step]) -> Vec<Vec<(&Step, &PackageLayer)>> {
     let mut waves: Vec<Vec<(&Step, &PackageLayer)>> = Vec::new();
     for step in steps {
         let Work::Packages(layer) = &step.work else { continue };
-        let holds = |wave: &Vec<(&Step, &PackageLayer)>| wave.iter().any(|(other, _)| Some(&other.id) == layer.below.as_ref());
+        let holds =
+            |wave: &Vec<(&Step, &PackageLayer)>| wave.iter().any(|(other, _)| Some(&other.id) == layer.below.as_ref());
         let number = waves.iter().position(holds).map_or(0, |below| below + 1);
         if waves.len() == number {
             waves.push(Vec::new());

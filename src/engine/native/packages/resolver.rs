@@ -5,17 +5,19 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 
-use crate::debian::{Apt, Base, PackageName, Suite};
+use crate::debian::{Apt, Base, Package, PackageName, Suite};
 use crate::domain::{Digest, Error, Event, Result, ResultExt};
-use crate::engine::{Resolution, Workshop, resolution_key};
+use crate::engine::{Resolution, Resolved, Workshop, resolution_key};
 use crate::plan::{PackageLayer, Step, StepId};
 use crate::store::{Bucket, KeyLock};
 
-/// A layer's packages, and the digest that stands for them.
-#[derive(Debug, Clone)]
+/// A layer's packages, which are in the store.
+#[derive(Debug, Clone, Copy)]
 pub(super) struct Choice {
+    /// Where in the store.
+    key: Digest,
+    /// Stands for them.
     pub(super) digest: Digest,
-    pub(super) resolution: Resolution,
 }
 
 /// apt with fresh indexes; the lock keeps other processes out.
@@ -36,11 +38,7 @@ impl Resolver<'_> {
     }
 
     /// Adds the packages of a wave's layers to `lists`, which has those of the layers below.
-    pub(super) fn choose(
-        &self,
-        wave: &[(&Step, &PackageLayer)],
-        lists: &mut BTreeMap<StepId, Choice>,
-    ) -> Result<()> {
+    pub(super) fn choose(&self, wave: &[(&Step, &PackageLayer)], lists: &mut BTreeMap<StepId, Choice>) -> Result<()> {
         let known = &*lists;
         let queue = Mutex::new(wave.iter());
         let next = || queue.lock().unwrap_or_else(PoisonError::into_inner).next();
@@ -67,16 +65,22 @@ impl Resolver<'_> {
     fn layer(&self, step: &Step, layer: &PackageLayer, below: Option<&Choice>) -> Result<Choice> {
         let key = resolution_key(step, layer, below.map(|choice| choice.digest));
         let store = &self.workshop.store;
-        let remembered = if self.workshop.update { None } else { store.read_json(Bucket::Resolutions, &key) };
-        let resolution = match remembered {
-            Some(resolution) => resolution,
-            None => {
-                let resolution = self.ask(step, layer, below)?;
-                store.save_json(Bucket::Resolutions, &key, &resolution)?;
-                resolution
-            }
-        };
-        Ok(Choice { digest: resolution.digest(), resolution })
+        if !self.workshop.update
+            && let Some(Resolved { digest }) = store.read_json(Bucket::Resolutions, &key)
+        {
+            return Ok(Choice { key, digest });
+        }
+        let resolution = self.ask(step, layer, below)?;
+        store.save_json(Bucket::Resolutions, &key, &resolution)?;
+        Ok(Choice { key, digest: resolution.digest })
+    }
+
+    /// The packages themselves.
+    pub(super) fn packages(&self, choice: &Choice) -> Result<Vec<Package>> {
+        let list: Option<Resolution> = self.workshop.store.read_json(Bucket::Resolutions, &choice.key);
+        list.map(|list| list.packages).ok_or_else(|| {
+            Error::environment("a list of packages has left the store").hint("was it emptied meanwhile?")
+        })
     }
 
     fn ask(&self, step: &Step, layer: &PackageLayer, below: Option<&Choice>) -> Result<Resolution> {
@@ -89,12 +93,12 @@ impl Resolver<'_> {
             .map(|name| name.parse::<PackageName>().or_usage(|| format!("{}", step.id)))
             .collect::<Result<Vec<_>>>()?;
         let (base, installed) = match below {
-            Some(choice) => (Base::Below, opened.apt.status_of(&choice.resolution.packages)?),
+            Some(choice) => (Base::Below, opened.apt.status_of(&self.packages(choice)?)?),
             None if layer.keep.is_empty() => (Base::Essential, String::new()),
             None => (Base::Below, String::new()),
         };
         let packages = opened.apt.resolve(&names, base, &installed).context(|| format!("{}", step.id))?;
-        Ok(Resolution { packages })
+        Ok(Resolution::new(packages))
     }
 
     /// apt, with fresh indexes.

@@ -37,14 +37,16 @@ impl Installer<'_> {
         let layers: Vec<debian::Layer<'_>> = pending
             .iter()
             .zip(&roots)
-            .map(|(layer, unpacking)| debian::Layer { packages: &layer.resolution.packages, unpacking })
+            .map(|(layer, unpacking)| debian::Layer { packages: &layer.packages, unpacking })
             .collect();
         let (sender, receiver) = mpsc::channel::<(usize, Vec<Unpacked>)>();
         let sender = Mutex::new(sender);
         let roots = &roots;
         thread::scope(|scope| {
             let completing = scope.spawn(move || {
-                receiver.iter().try_for_each(|(index, unpacked)| self.complete(&pending[index], &roots[index], &unpacked))
+                receiver
+                    .iter()
+                    .try_for_each(|(index, unpacked)| self.complete(&pending[index], &roots[index], &unpacked))
             });
             let mut progress = |done, total| {
                 workshop.stop.check()?;
@@ -59,8 +61,7 @@ impl Installer<'_> {
                 let sender = sender.lock().unwrap_or_else(PoisonError::into_inner);
                 sender.send((index, unpacked)).map_err(|_| Error::interrupted())
             };
-            let installed =
-                debian::install(&opened.apt, &layers, &archives, workshop.jobs, &mut progress, &on_layer);
+            let installed = debian::install(&opened.apt, &layers, &archives, workshop.jobs, &mut progress, &on_layer);
             drop(sender);
             let completed = completing.join().unwrap_or_else(|_| Err(Error::bug("configuring packages panicked")));
             completed.and(installed)

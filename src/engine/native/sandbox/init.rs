@@ -114,9 +114,7 @@ impl<'a> Init<'a> {
     }
 
     fn may_start(&self) -> bool {
-        let before = self.next.checked_sub(1).map(|index| &self.spec.commands[index]);
-        let gated = before.is_some_and(|command| command.gate) && !self.running.is_empty();
-        !gated && self.running.len() < self.spec.parallel.max(1)
+        self.running.len() < self.spec.parallel.max(1)
     }
 
     fn start(&mut self, index: usize) -> Result<()> {
@@ -225,9 +223,6 @@ impl<'a> Init<'a> {
     }
 
     fn exited(&mut self, command: usize, exit: Exit) -> Result<()> {
-        if self.spec.commands[command].gate && !exit.success() {
-            self.next = self.spec.commands.len();
-        }
         let payload = serde_json::to_vec(&exit).or_bug(|| "cannot tell how a command ended".into())?;
         self.send(Kind::Exited, command, &payload)
     }

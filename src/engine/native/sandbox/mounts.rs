@@ -50,9 +50,11 @@ pub(super) fn furnish(mounts: &[Mount], network: Network) -> Result<()> {
     for mount in mounts {
         match mount {
             Mount::Bind { source, target, read_only } => bind(source, target, *read_only)?,
-            Mount::Overlay { lower, upper, work, target } => {
+            Mount::Overlay { lowers, upper, work, target } => {
                 make_folder(target)?;
-                overlay(&[&outside(lower)], &outside(upper), &outside(work), target)?;
+                let lowers: Vec<PathBuf> = lowers.iter().rev().map(|lower| outside(lower)).collect();
+                let lowers: Vec<&Path> = lowers.iter().map(PathBuf::as_path).collect();
+                overlay(&lowers, &outside(upper), &outside(work), target)?;
             }
         }
     }

@@ -55,10 +55,10 @@ pub enum Mount {
         /// Writes are refused.
         read_only: bool,
     },
-    /// A folder of the machine's that looks writable, while changes go elsewhere.
+    /// Folders of the machine's that look like one, and writable, while changes go elsewhere.
     Overlay {
-        /// Absolute, outside; never changed.
-        lower: PathBuf,
+        /// Absolute, outside, lowest first; never changed.
+        lowers: Vec<PathBuf>,
         /// Takes the changes.
         upper: PathBuf,
         /// An empty folder on the file system of `upper`.
@@ -96,8 +96,6 @@ pub struct Command {
     pub env: BTreeMap<String, String>,
     /// Absolute, inside; made when it is absent.
     pub cwd: PathBuf,
-    /// Commands after this one start only once it has succeeded.
-    pub gate: bool,
 }
 
 /// Where a command's streams go.
