@@ -20,18 +20,25 @@ const DEVICES: [&str; 6] = ["null", "zero", "full", "random", "urandom", "tty"];
 pub(super) fn enter(root: &Root) -> Result<()> {
     mount(NOTHING, "/", NOTHING, MsFlags::MS_REC | MsFlags::MS_PRIVATE, NOTHING)
         .or_environment(|| "cannot separate the mounts of the sandbox".into())?;
-    let [work, empty, point] = ["work", "empty", "root"].map(|name| root.scratch.join(name));
-    for folder in [&work, &empty, &point] {
-        fs::create_dir_all(folder).or_environment(|| format!("cannot make {}", folder.display()))?;
+    // Making and removing folders is a good part of the time that a sandbox takes: there are no more than needed, and
+    // what is seen at `upper` from here on is the root itself.
+    let point = &root.upper;
+    match root.layers.is_empty() {
+        false => {
+            let lowers: Vec<&Path> = root.layers.iter().rev().map(PathBuf::as_path).collect();
+            overlay(&lowers, &root.upper, &root.scratch, point)?;
+        }
+        true => {
+            let [work, empty] = ["work", "empty"].map(|name| root.scratch.join(name));
+            for folder in [&work, &empty] {
+                fs::create_dir(folder).or_environment(|| format!("cannot make {}", folder.display()))?;
+            }
+            overlay(&[&empty], &root.upper, &work, point)?;
+        }
     }
-    let mut lowers: Vec<&Path> = root.layers.iter().rev().map(PathBuf::as_path).collect();
-    if lowers.is_empty() {
-        lowers.push(&empty);
-    }
-    overlay(&lowers, &root.upper, &work, &point)?;
     let outside = point.join(&OUTSIDE[1..]);
     fs::create_dir_all(&outside).or_environment(|| format!("cannot make {}", outside.display()))?;
-    chdir(&point).or_environment(|| "cannot enter the sandbox's root".into())?;
+    chdir(point).or_environment(|| "cannot enter the sandbox's root".into())?;
     pivot_root(".", &OUTSIDE[1..]).or_environment(|| "cannot change to the sandbox's root".into())?;
     chdir("/").or_environment(|| "cannot enter the sandbox's root".into())
 }

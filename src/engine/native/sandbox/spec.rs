@@ -38,7 +38,7 @@ pub struct Root {
     pub layers: Vec<PathBuf>,
     /// Takes every change; may hold files already.
     pub upper: PathBuf,
-    /// An empty folder on the file system of `upper`, with room for the overlay's own use and the mount point.
+    /// An empty folder on the file system of `upper`, for the overlay's own use.
     pub scratch: PathBuf,
 }
 
