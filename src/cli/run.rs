@@ -7,6 +7,7 @@ use super::build::build;
 use super::setup::{Setup, epoch, exit};
 use crate::domain::{Digest, Error, Result};
 use crate::engine::StepResult;
+use crate::engine::native::sandbox::{Stdio, Waiting};
 use crate::engine::native::{Interactive, Root, run_interactive};
 use crate::plan::{BuilderCommand, Goal, StepId, builder_command, plan};
 use crate::source::GitFacts;
@@ -24,6 +25,8 @@ pub(super) async fn shell(setup: &Setup<'_>, options: &BuilderOptions) -> Result
 
 /// Prepares the architecture's builder, and runs a command with xbuild's own streams in it.
 async fn inside(setup: &Setup<'_>, options: &BuilderOptions, argv: Vec<String>) -> Result<ExitCode> {
+    // It starts on one processor while the other one finds out what it will run.
+    let waiting = Waiting::start(Stdio::Inherited)?;
     let project = setup.project_or_toolchain(None, &[options.arch])?;
     // Builders do not depend on it: git thinks while they are looked up.
     let folder = project.folder.clone();
@@ -39,7 +42,7 @@ async fn inside(setup: &Setup<'_>, options: &BuilderOptions, argv: Vec<String>) 
     let git = git.await.map_err(|error| Error::bug("asking git panicked").because(error))?;
     loaded.facts.epoch = epoch(&git)?;
     let BuilderCommand { command, root, libraries } =
-        builder_command(&loaded.project, &loaded.facts, options.arch, argv, options.network)?;
+        builder_command(&loaded.project, &loaded.facts, &plan, options.arch, argv, options.network)?;
     let keys = |ids: &[StepId]| -> Result<Vec<Digest>> {
         ids.iter()
             .map(|id| match built.execution.results.get(id) {
@@ -51,8 +54,8 @@ async fn inside(setup: &Setup<'_>, options: &BuilderOptions, argv: Vec<String>) 
     let root = Root { compilers: keys(&root)?, libraries: keys(&libraries)? };
     setup.printer.finish();
     let workshop = loaded.workshop.clone();
-    let request = Interactive { root, command, git_folders: git.folders };
-    let exit = tokio::task::spawn_blocking(move || run_interactive(&workshop, &request))
+    let request = Interactive { waiting, root, command, git_folders: git.folders };
+    let exit = tokio::task::spawn_blocking(move || run_interactive(&workshop, request))
         .await
         .map_err(|error| Error::bug("a command panicked").because(error))??;
     // What a shell answers for a command that a signal ended.

@@ -88,33 +88,35 @@ pub struct BuilderCommand {
     pub libraries: Vec<StepId>,
 }
 
-/// A command in the builder of an architecture, with everything that the project's programs have in theirs.
+/// A command in the builder of an architecture, with everything that the project's programs have in theirs; `plan` is
+/// the one that makes that builder.
 ///
 /// # Errors
 /// A usage error for a template that does not expand.
 pub fn builder_command(
     project: &Project,
     facts: &Facts,
+    plan: &Plan,
     arch: Arch,
     argv: Vec<String>,
     network: bool,
 ) -> Result<BuilderCommand> {
-    let mut planner = Planner { project, facts, plan: Plan::default() };
-    planner.builders()?;
-    let mut root = vec![planner.base()];
-    let target = planner.target(arch)?;
-    let (mut components, mut libraries) = (Vec::new(), Vec::new());
-    for step in &planner.plan.steps {
-        match (&step.work, step.arch) {
-            (Work::Library(_), Some(other)) if other == arch => libraries.push(step.id.clone()),
-            (Work::Packages(_) | Work::Archive(_), None) if step.id != root[0] => components.push(step.id.clone()),
-            _ => {}
-        }
+    let (mut base, mut components, mut target, mut libraries) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+    for step in plan.steps.iter().filter(|step| step.arch.is_none_or(|other| other == arch)) {
+        let part = match (&step.work, step.arch) {
+            (Work::Packages(layer), None) if layer.below.is_none() => &mut base,
+            (Work::Packages(_) | Work::Archive(_), None) => &mut components,
+            (Work::Packages(_), Some(_)) => &mut target,
+            (Work::Library(_), _) => &mut libraries,
+            _ => continue,
+        };
+        part.push(step.id.clone());
     }
-    root.extend(components);
-    root.push(target);
+    let root = [base, components, target].concat();
     let components: Vec<Name> = project.toolchain.components.keys().cloned().collect();
-    let env = planner.builder(&components, arch).environment()?;
+    let (host, epoch) = (facts.host, facts.epoch);
+    let builder = Builder { toolchain: &project.toolchain, components: &components, host, target: arch, epoch };
+    let env = builder.environment()?;
     Ok(BuilderCommand { command: Command { argv, env, cwd: SOURCE.into(), network }, root, libraries })
 }
 

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use super::build::{cache_mount, source_mounts};
 use super::root::{Root, RootRequest, open_root};
-use super::sandbox::{self, Command, Emulator, Exit, Mount, Network, Stdio};
+use super::sandbox::{self, Command, Emulator, Exit, Mount, Network, Stdio, Waiting};
 use crate::domain::{Arch, Digest, Error, Event, Result};
 use crate::engine::{Workshop, layer_path};
 use crate::plan::{self, OUTPUT};
@@ -26,8 +26,9 @@ pub struct ProgramTest {
 }
 
 /// A command with xbuild's own streams and terminal.
-#[derive(Debug, Clone)]
 pub struct Interactive {
+    /// The process that becomes its sandbox, started with xbuild's own streams.
+    pub waiting: Waiting,
     /// The builder's layers.
     pub root: Root,
     /// What runs.
@@ -65,7 +66,7 @@ pub fn run_test(workshop: &Workshop, test: &ProgramTest, step: &str) -> Result<(
 ///
 /// # Errors
 /// When the command cannot be run; how it ended is no error.
-pub fn run_interactive(workshop: &Workshop, request: &Interactive) -> Result<Exit> {
+pub fn run_interactive(workshop: &Workshop, request: Interactive) -> Result<Exit> {
     let scratch = workshop.store.scratch()?;
     let network = if request.command.network { Network::Host } else { Network::None };
     let root = RootRequest { layers: &request.root.layers(), upper: None, scratch: &scratch, network };
@@ -77,7 +78,7 @@ pub fn run_interactive(workshop: &Workshop, request: &Interactive) -> Result<Exi
     spec.mounts.push(cache_mount(workshop, &request.root)?);
     spec.commands.push(command(workshop, &request.command));
     spec.stdio = Stdio::Inherited;
-    sandbox::run_one(&spec, &workshop.stop, &mut |_, _| {})
+    request.waiting.run_one(&spec, &workshop.stop, &mut |_, _| {})
 }
 
 fn command(workshop: &Workshop, command: &plan::Command) -> Command {

@@ -17,7 +17,7 @@ mod spec;
 
 pub use child::main as child_main;
 pub use identity::Identity;
-pub use parent::{Exit, Notice, Stop, run, run_one};
+pub use parent::{Exit, Notice, Stop, Waiting, run, run_one};
 pub use spec::{Command, Emulator, Mount, Network, Root, Spec, Stdio};
 
 /// First argument of the re-executed program; nobody types it.

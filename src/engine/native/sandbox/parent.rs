@@ -114,13 +114,8 @@ pub enum Notice<'a> {
 /// # Errors
 /// As for [`run`].
 pub fn run_one(spec: &Spec, stop: &Stop, output: &mut dyn FnMut(Stream, &[u8])) -> Result<Exit> {
-    let mut end = None;
-    run(spec, stop, &mut |_, notice| match notice {
-        Notice::Started => {}
-        Notice::Output(stream, bytes) => output(stream, bytes),
-        Notice::Exited(exit) => end = Some(exit),
-    })?;
-    end.ok_or_else(|| Error::bug("a command without an end"))
+    stop.check()?;
+    Waiting::start(spec.stdio)?.run_one(spec, stop, output)
 }
 
 /// Runs the spec's commands. Blocks; `tell` gets what happens to each, by its index.
@@ -129,24 +124,69 @@ pub fn run_one(spec: &Spec, stop: &Stop, output: &mut dyn FnMut(Stream, &[u8])) 
 /// When the sandbox cannot be made, is lost before its commands ended, or was stopped. A command that fails is no
 /// error here.
 pub fn run(spec: &Spec, stop: &Stop, tell: &mut dyn FnMut(usize, Notice<'_>)) -> Result<()> {
-    let (socket, theirs) = UnixStream::pair().or_environment(|| "cannot make a socket pair".into())?;
-    let watch = stop.watch(&socket)?;
-    let result = start(spec, theirs).and_then(|mut child| {
-        let result = listen(spec, &socket, &child, tell);
-        // Not by dropping it: `stop` has a copy, and a child that still waits for its id map must see the end.
-        let _ = socket.shutdown(std::net::Shutdown::Both);
-        child.wait().or_environment(|| "cannot wait for a sandbox".into())?;
-        result
-    });
-    stop.forget(watch);
     stop.check()?;
-    result
+    Waiting::start(spec.stdio)?.run(spec, stop, tell)
 }
 
-fn start(spec: &Spec, socket: UnixStream) -> Result<Child> {
+/// A sandbox's process that knows nothing yet: it may start while what it will run is still being found out.
+pub struct Waiting {
+    socket: UnixStream,
+    child: Child,
+    stdio: Stdio,
+}
+
+impl Waiting {
+    /// Starts the process.
+    ///
+    /// # Errors
+    /// An environment error when it cannot be started.
+    pub fn start(stdio: Stdio) -> Result<Waiting> {
+        let (socket, theirs) = UnixStream::pair().or_environment(|| "cannot make a socket pair".into())?;
+        let child = start(stdio, &theirs)?;
+        Ok(Waiting { socket, child, stdio })
+    }
+
+    /// The same as [`run`], for a spec with the streams that the process was started with.
+    ///
+    /// # Errors
+    /// As for [`run`].
+    pub fn run(self, spec: &Spec, stop: &Stop, tell: &mut dyn FnMut(usize, Notice<'_>)) -> Result<()> {
+        if spec.stdio != self.stdio {
+            return Err(Error::bug("a sandbox with other streams than it was started with"));
+        }
+        let watch = stop.watch(&self.socket)?;
+        let result = listen(spec, &self.socket, &self.child, tell);
+        let ended = self.end();
+        stop.forget(watch);
+        stop.check()?;
+        result.and(ended)
+    }
+
+    /// The same as [`run_one`].
+    ///
+    /// # Errors
+    /// As for [`run`].
+    pub fn run_one(self, spec: &Spec, stop: &Stop, output: &mut dyn FnMut(Stream, &[u8])) -> Result<Exit> {
+        let mut end = None;
+        self.run(spec, stop, &mut |_, notice| match notice {
+            Notice::Started => {}
+            Notice::Output(stream, bytes) => output(stream, bytes),
+            Notice::Exited(exit) => end = Some(exit),
+        })?;
+        end.ok_or_else(|| Error::bug("a command without an end"))
+    }
+
+    fn end(mut self) -> Result<()> {
+        // Not by dropping it: `stop` has a copy, and a child that still waits for its id map must see the end.
+        let _ = self.socket.shutdown(std::net::Shutdown::Both);
+        self.child.wait().or_environment(|| "cannot wait for a sandbox".into()).map(drop)
+    }
+}
+
+fn start(stdio: Stdio, socket: &UnixStream) -> Result<Child> {
     let mut command = Command::new("/proc/self/exe");
     command.arg(CHILD_ARGUMENT);
-    if spec.stdio == Stdio::Captured {
+    if stdio == Stdio::Captured {
         // Ctrl-C is for xbuild, which then stops its sandboxes.
         command.stdin(ProcessStdio::null()).stdout(ProcessStdio::null()).stderr(ProcessStdio::null()).process_group(0);
     }
