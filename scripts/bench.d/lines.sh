@@ -157,9 +157,9 @@ line_wall() {
     "compilers' CPU / cores $(human_seconds "$(median "${bounds[@]}")")" "$(human_ratio "$ratio")" "at most 1.15 ($(met "$ratio" 1.15))"
 }
 
-# CPU seconds of the steps that made programs; a record names its step before its cpu.
+# CPU seconds of the steps that made programs and prepared their tree; a record names its step before its cpu.
 compiler_seconds() {
   grep -o '"step": *"[^"]*"\|"cpu": *[0-9.e-]*' "$1" |
-    awk -F ': *' '$1 ~ /step/ { ours = $2 ~ /^"binary\// } $1 ~ /cpu/ && ours { sum += $2 } END { if (!sum) exit 1; print sum }' ||
+    awk -F ': *' '$1 ~ /step/ { ours = $2 ~ /^"(binary\/|preparation")/ } $1 ~ /cpu/ && ours { sum += $2 } END { if (!sum) exit 1; print sum }' ||
     fail "reading $1"
 }
