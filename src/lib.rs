@@ -12,19 +12,25 @@ pub mod debian;
 pub mod doctor;
 pub mod domain;
 pub mod engine;
+pub mod fit;
 pub mod image;
+pub mod lint;
 pub mod plan;
+pub mod registry;
 pub mod report;
 pub mod source;
 pub mod store;
+pub mod structure;
 pub mod verify;
 
 use std::process::ExitCode;
 
 /// Runs the program on the process's own arguments.
 pub fn main() -> ExitCode {
-    if std::env::args_os().nth(1).is_some_and(|argument| argument == engine::native::sandbox::CHILD_ARGUMENT) {
-        return engine::native::sandbox::child_main();
+    use engine::native::sandbox;
+    match std::env::args_os().nth(1) {
+        Some(argument) if argument == sandbox::CHILD_ARGUMENT => sandbox::child_main(),
+        Some(argument) if argument == sandbox::NAMESPACE_ARGUMENT => sandbox::namespace_main(),
+        _ => cli::main(),
     }
-    cli::main()
 }

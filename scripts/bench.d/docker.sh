@@ -9,7 +9,7 @@ docker=docker
 # Whether a line that was asked for compares with other tools, and this user can run them.
 compares() {
   case " ${lines[*]} " in
-    *' cold '* | *' five '* | *' further '* | *' start '* | *' package '*) ;;
+    *' cold '* | *' five '* | *' further '* | *' start '* | *' package '* | *' many '* | *' steps '* | *' foreign '*) ;;
     *) return 1 ;;
   esac
   [ "$(id -u)" = 0 ] && return
@@ -26,7 +26,7 @@ versions() {
 
 install_tools() {
   local command package missing=() packages=()
-  for command in dockerd:docker.io docker:docker-cli mmdebstrap:mmdebstrap buildah:buildah ip:iproute2; do
+  for command in dockerd:docker.io docker:docker-cli mmdebstrap:mmdebstrap buildah:buildah skopeo:skopeo ip:iproute2; do
     command -v "${command%:*}" >/dev/null || missing+=("${command#*:}")
   done
   [ ${#missing[@]} -gt 0 ] || return 0

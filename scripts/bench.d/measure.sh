@@ -24,6 +24,7 @@ fail() {
 # Takes away everything that was made or started.
 finish() {
   trap - EXIT INT TERM HUP
+  unregister_emulator
   stop_docker
   remove "$work"
   exit "$1"

@@ -4,7 +4,10 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use super::export::Export;
+use super::secrets::{AgentOption, SecretOption};
 use crate::domain::{Arch, Name};
+use crate::lint::Level;
 use crate::report::{Colour, Verbosity};
 
 /// Cross-builds programs and multi-architecture images.
@@ -105,7 +108,9 @@ pub(super) enum Verb {
     /// Run the programs' tests, foreign ones under QEMU
     Test(TestOptions),
     /// Package programs into images in dist/images
-    Images(Selection),
+    Images(ImagesOptions),
+    /// Look for mistakes in Dockerfiles and scripts
+    Lint(LintOptions),
     /// Run a command in a builder, in the project's tree
     Run(RunOptions),
     /// Open a shell in a builder, in the project's tree
@@ -137,6 +142,38 @@ pub(super) struct Selection {
     /// Ask the package mirror again which versions there are
     #[arg(long)]
     pub(super) update: bool,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct ImagesOptions {
+    #[command(flatten)]
+    pub(super) selection: Selection,
+    /// Ask again what the names of base images stand for
+    #[arg(long)]
+    pub(super) pull: bool,
+    /// Run every command again
+    #[arg(long)]
+    pub(super) no_cache: bool,
+    /// End with this stage of the Dockerfiles
+    #[arg(long, value_name = "STAGE")]
+    pub(super) target: Option<String>,
+    /// Show a secret to the RUN lines that ask for it: id=NAME,src=FILE or id=NAME,env=VARIABLE
+    #[arg(long, value_name = "SECRET")]
+    pub(super) secret: Vec<SecretOption>,
+    /// Let the RUN lines that ask for it use an SSH agent: NAME or NAME=SOCKET
+    #[arg(long, value_name = "AGENT")]
+    pub(super) ssh: Vec<AgentOption>,
+    /// Also write the images as `type=TYPE,dest=PATH`; may be repeated
+    ///
+    /// type=docker is an archive for `docker load`, type=oci an OCI layout as an archive with all architectures,
+    /// type=tar the root file system as an archive, type=local as a folder, and type=plugin with config=FILE the
+    /// folder that `docker plugin create` takes. An archive whose name ends in gz is compressed. All but oci take
+    /// one architecture (--arch); tar, local and plugin take one image.
+    #[arg(short, long = "output", value_name = "OUTPUT", value_parser = parse_export)]
+    pub(super) outputs: Vec<Export>,
+    /// Test the images by this file, too, in the format of container-structure-test; may be repeated
+    #[arg(long = "test", value_name = "FILE")]
+    pub(super) tests: Vec<PathBuf>,
 }
 
 #[derive(Debug, Args)]
@@ -217,6 +254,9 @@ pub(super) struct PlanOptions {
     /// How to show it
     #[arg(long, value_enum, default_value_t = PlanFormat::Text)]
     pub(super) format: PlanFormat,
+    /// Show the Dockerfiles of images, as their templates expand
+    #[arg(long, conflicts_with = "format")]
+    pub(super) dockerfile: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -231,6 +271,41 @@ pub(super) struct VerifyOptions {
     /// Programs to look at [default: all in dist/]
     #[arg(value_name = "FILE")]
     pub(super) files: Vec<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct LintOptions {
+    /// Dockerfiles and shell scripts [default: those of the project's images]
+    #[arg(value_name = "FILE")]
+    pub(super) files: Vec<PathBuf>,
+    /// Leave out a rule, such as DL3008; may be repeated
+    #[arg(long, value_name = "CODE")]
+    pub(super) ignore: Vec<String>,
+    /// The least level that makes the command fail
+    #[arg(long, value_name = "LEVEL", value_enum, default_value_t = FailOn::Warning)]
+    pub(super) fail_on: FailOn,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(super) enum FailOn {
+    Error,
+    Warning,
+    Info,
+    Style,
+    None,
+}
+
+impl FailOn {
+    /// The level; none where nothing is to fail.
+    pub(super) fn level(self) -> Option<Level> {
+        match self {
+            FailOn::Error => Some(Level::Error),
+            FailOn::Warning => Some(Level::Warning),
+            FailOn::Info => Some(Level::Info),
+            FailOn::Style => Some(Level::Style),
+            FailOn::None => None,
+        }
+    }
 }
 
 #[derive(Debug, Args)]
@@ -259,6 +334,10 @@ fn parse_arch(text: &str) -> Result<Arch, String> {
 
 fn parse_name(text: &str) -> Result<Name, String> {
     text.parse().map_err(|error: crate::domain::ParseNameError| error.to_string())
+}
+
+fn parse_export(text: &str) -> Result<Export, String> {
+    text.parse()
 }
 
 fn parse_pair(text: &str) -> Result<(String, String), String> {

@@ -7,7 +7,9 @@ use super::arguments::{CacheOptions, CacheVerb};
 use super::setup::Setup;
 use crate::domain::{Error, Result, ResultExt};
 use crate::engine::native::{remove_as_root, tree_digest};
-use crate::store::{check, collect, usage};
+use crate::engine::open_images;
+use crate::image::{Layout, Pruned};
+use crate::store::{Bucket, Damage, Store, check, collect, usage};
 
 pub(super) fn run(setup: &Setup<'_>, options: &CacheOptions) -> Result<ExitCode> {
     match &options.verb {
@@ -40,7 +42,19 @@ fn clean(setup: &Setup<'_>, unused: u32) -> Result<ExitCode> {
             .hint("try again when it is done"));
     }
     let age = Duration::from_secs(u64::from(unused) * 24 * 3600);
-    let collected = collect(&store, age, &remove_as_root)?;
+    let mut collected = collect(&store, age, &remove_as_root)?;
+    if let Some(images) = images(&store)? {
+        for name in images.names()? {
+            // They have the keys of their steps as names.
+            if !store.bucket(Bucket::Records).join(format!("{name}.json")).exists() {
+                images.remove_name(&name)?;
+            }
+        }
+        if let Pruned::Removed { files, bytes } = images.prune()? {
+            collected.entries += files;
+            collected.bytes += bytes;
+        }
+    }
     let mut text = format!("removed {} entries, {}\n", collected.entries, size(collected.bytes));
     if setup.global.json {
         text = json(&serde_json::json!({ "version": 1, "removed": collected }))?;
@@ -51,7 +65,11 @@ fn clean(setup: &Setup<'_>, unused: u32) -> Result<ExitCode> {
 
 fn fsck(setup: &Setup<'_>) -> Result<ExitCode> {
     let store = setup.store()?;
-    let damages = check(&store, &tree_digest)?;
+    let mut damages = check(&store, &tree_digest)?;
+    if let Some(images) = images(&store)? {
+        let problem = |found| format!("has digest {found}");
+        damages.extend(images.damaged()?.into_iter().map(|(path, found)| Damage { path, problem: problem(found) }));
+    }
     let mut text: String =
         damages.iter().map(|damage| format!("{}: {}\n", damage.path.display(), damage.problem)).collect();
     text += &match damages.len() {
@@ -63,6 +81,12 @@ fn fsck(setup: &Setup<'_>) -> Result<ExitCode> {
     }
     setup.print(&text)?;
     Ok(if damages.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// The images that others start from, if there ever were any.
+fn images(store: &Store) -> Result<Option<Layout>> {
+    let any = store.bucket(Bucket::Images).join("index.json").exists();
+    any.then(|| open_images(store)).transpose()
 }
 
 fn json(value: &serde_json::Value) -> Result<String> {

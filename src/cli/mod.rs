@@ -1,13 +1,21 @@
 //! The edge: arguments in, exit code out; one verb per file.
 
 mod arguments;
+mod assembly;
+mod bases;
 mod binaries;
 mod build;
 mod cache;
+mod commands;
+mod dockerfiles;
 mod doctor;
+mod examine;
+mod export;
 mod images;
+mod lint;
 mod plan;
 mod run;
+mod secrets;
 mod setup;
 mod test;
 mod toolchain;
@@ -67,6 +75,7 @@ async fn dispatch(arguments: &Arguments, printer: &Printer) -> Result<ExitCode> 
         Verb::Binaries(options) => binaries::run(&setup, options).await,
         Verb::Test(options) => test::run(&setup, options).await,
         Verb::Images(options) => images::run(&setup, options).await,
+        Verb::Lint(options) => lint::run(&setup, options),
         Verb::Run(options) => run::run(&setup, options).await,
         Verb::Shell(options) => run::shell(&setup, options).await,
         Verb::Plan(options) => plan::run(&setup, options),

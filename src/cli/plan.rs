@@ -3,14 +3,21 @@
 use std::process::ExitCode;
 
 use super::arguments::{PlanFormat, PlanOptions};
-use super::setup::Setup;
-use crate::domain::{Name, Result};
+use super::dockerfiles;
+use super::setup::{ImageWish, Loaded, Setup};
+use crate::domain::{Name, Result, ResultExt};
 use crate::engine::states;
-use crate::plan::{Format, Goal, Plan, plan, render};
+use crate::plan::{Format, Goal, Plan, Work, plan, render};
 
 pub(super) fn run(setup: &Setup<'_>, options: &PlanOptions) -> Result<ExitCode> {
     let project = setup.project(&options.arch.arches)?;
-    let loaded = setup.load(project, false)?;
+    let (loaded, _) = match project.images.is_empty() {
+        true => (setup.load(project, false)?, None),
+        false => setup.load_images(project, &ImageWish::default()).map(|(loaded, files)| (loaded, Some(files)))?,
+    };
+    if options.dockerfile {
+        return print_dockerfiles(setup, &loaded, &options.names);
+    }
     let (images, binaries): (Vec<Name>, Vec<Name>) =
         options.names.iter().cloned().partition(|name| loaded.project.images.contains_key(name));
     let mut whole = Plan::default();
@@ -37,5 +44,25 @@ pub(super) fn run(setup: &Setup<'_>, options: &PlanOptions) -> Result<ExitCode> 
     let states = states(&loaded.workshop.store, &loaded.workshop.scope(), &whole);
     setup.print(&render(&whole, &states, format)?)?;
     loaded.digests.save(&loaded.workshop.store)?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// A single Dockerfile stands for itself; several have a line before each that tells them apart.
+fn print_dockerfiles(setup: &Setup<'_>, loaded: &Loaded, names: &[Name]) -> Result<ExitCode> {
+    let plan = plan(&loaded.project, &loaded.facts, &Goal::Images(names.to_vec()))?;
+    let images = plan.steps.iter().filter_map(|step| match &step.work {
+        Work::Image(build) => Some((&step.id, build)),
+        _ => None,
+    });
+    let mut texts = Vec::new();
+    for (id, build) in images {
+        let text = dockerfiles::expand(build).context(|| format!("image '{}'", build.image))?.text;
+        texts.push((id, text.trim_end().to_owned() + "\n"));
+    }
+    let text: String = match &texts[..] {
+        [(_, text)] => text.clone(),
+        several => several.iter().map(|(id, text)| format!("# {id}\n{text}")).collect::<Vec<_>>().join("\n"),
+    };
+    setup.print(&text)?;
     Ok(ExitCode::SUCCESS)
 }

@@ -1,12 +1,13 @@
 //! What most verbs start with: the project, its facts, the workshop.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write;
 use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
 
 use super::arguments::Global;
+use super::dockerfiles::Dockerfiles;
 use crate::config::{Project, ProjectOptions, Variables};
 use crate::domain::{Arch, ErrorKind, Name, Result, ResultExt};
 use crate::engine::native::sandbox::Stop;
@@ -20,6 +21,19 @@ use crate::store::{FileDigests, Store};
 pub(super) struct Setup<'a> {
     pub(super) global: &'a Global,
     pub(super) printer: &'a Printer,
+}
+
+/// What is wanted of a project's images.
+#[derive(Default)]
+pub(super) struct ImageWish<'a> {
+    /// Only these, or all.
+    pub(super) names: &'a [Name],
+    /// Package lists are resolved anew.
+    pub(super) update: bool,
+    /// What names of bases stand for is asked anew.
+    pub(super) pull: bool,
+    /// The stage to end with.
+    pub(super) stage: Option<&'a str>,
 }
 
 /// A project, and what was found out about it.
@@ -68,15 +82,25 @@ impl<'a> Setup<'a> {
 
     /// Finds out what planning needs to know. The tree is hashed only when something is built from it.
     pub(super) fn load(&self, project: Project, update: bool) -> Result<Loaded> {
-        self.find_out(project, update, true)
+        self.find_out(project, update, false, true)
+    }
+
+    /// The same for images, with their Dockerfiles; what names of bases stand for may be asked anew.
+    pub(super) fn load_images(&self, project: Project, wish: &ImageWish<'_>) -> Result<(Loaded, Dockerfiles)> {
+        let mut loaded = self.find_out(project, wish.update, wish.pull, true)?;
+        loaded.facts.stage = wish.stage.map(str::to_owned);
+        let dockerfiles = Dockerfiles::read(&loaded, wish.names)?;
+        loaded.facts.bases.clone_from(&dockerfiles.external);
+        loaded.facts.emulated.clone_from(&dockerfiles.emulated);
+        Ok((loaded, dockerfiles))
     }
 
     /// The same for what needs a builder only, which depends on neither tree nor commit.
     pub(super) fn load_builder(&self, project: Project, update: bool) -> Result<Loaded> {
-        self.find_out(project, update, false)
+        self.find_out(project, update, false, false)
     }
 
-    fn find_out(&self, project: Project, update: bool, for_programs: bool) -> Result<Loaded> {
+    fn find_out(&self, project: Project, update: bool, pull: bool, for_programs: bool) -> Result<Loaded> {
         let needs_tree = for_programs && project.binaries.values().any(|binary| binary.source.is_none());
         let store = self.store()?;
         let (digests, tree, git) = std::thread::scope(|scope| {
@@ -92,6 +116,9 @@ impl<'a> Setup<'a> {
             variables: variables(&project, &git),
             epoch,
             labels: labels(&git),
+            bases: BTreeMap::new(),
+            emulated: BTreeSet::new(),
+            stage: None,
         };
         let stop = Stop::default();
         let options = WorkshopOptions {
@@ -100,6 +127,7 @@ impl<'a> Setup<'a> {
             jobs: self.jobs(),
             offline: self.global.offline,
             update,
+            pull,
         };
         let workshop = Workshop::new(store, self.printer.events(), stop.clone(), options)?;
         watch_interrupts(stop);

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use super::{Recipe, Toolchain, yaml};
+use super::{Distribution, Recipe, Toolchain, yaml};
 use crate::domain::{Error, Name, Result};
 
 const TOOLCHAINS: [(&str, &str); 2] = [
@@ -14,6 +14,8 @@ const RECIPES: [(&str, &str); 2] = [
     ("libpcap", include_str!("../../toolchains/libs/libpcap.yaml")),
     ("libseccomp", include_str!("../../toolchains/libs/libseccomp.yaml")),
 ];
+
+const DEBIAN: (&str, &str) = ("images/bases/debian.yaml", include_str!("../../images/bases/debian.yaml"));
 
 /// Finds toolchains and recipes by name.
 #[derive(Debug, Clone)]
@@ -63,6 +65,15 @@ impl Catalogue {
         names(&self.folder.join("libs"), &RECIPES)
     }
 
+    /// What a root file system of Debian's packages has beside these.
+    ///
+    /// # Errors
+    /// A usage error that tells what is wrong with the definition.
+    pub fn debian(&self) -> Result<Distribution> {
+        let (file, text) = DEBIAN;
+        Distribution::parse(file, text)
+    }
+
     fn text(&self, folder: &Path, own: &[(&str, &str)], name: &str, what: &str) -> Result<(String, String)> {
         let path = folder.join(format!("{name}.yaml"));
         if path.exists() {
@@ -95,6 +106,7 @@ fn names(folder: &Path, own: &[(&str, &str)]) -> Vec<Name> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::RootFilesystem;
 
     #[test]
     fn every_file_of_the_toolchains_folder_is_in_the_catalogue_and_valid() {
@@ -107,6 +119,7 @@ mod tests {
             for library in &toolchain.libraries {
                 own.recipe(&library.parse().unwrap()).unwrap();
             }
+            own.debian().unwrap().files(&RootFilesystem::of_suite(toolchain.base.bootstrap.suite)).unwrap();
         }
     }
 }

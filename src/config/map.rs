@@ -44,3 +44,13 @@ where
 
     deserializer.deserialize_any(Unique(PhantomData))
 }
+
+/// The same for a map that may be absent.
+pub(super) fn unique_option<'de, D, K, V>(deserializer: D) -> Result<Option<BTreeMap<K, V>>, D::Error>
+where
+    D: Deserializer<'de>,
+    K: Deserialize<'de> + Ord + fmt::Display,
+    V: Deserialize<'de>,
+{
+    unique(deserializer).map(Some)
+}

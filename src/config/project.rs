@@ -1,14 +1,17 @@
 //! A project as resolved: every name found, every default filled in.
 
 use std::collections::BTreeMap;
-use std::path::{Component as PathComponent, Path, PathBuf};
+use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
-use super::project_file::{BinaryFile, GoFile, ImageFile};
-use super::yaml::{self, nearest};
+use super::base::{BaseSource, Registries, RootFilesystem};
+use super::choice::{choose, relative};
+use super::image::{Image, Surroundings, resolve_all};
+use super::project_file::{BinaryFile, GoFile};
+use super::yaml;
 use super::{Catalogue, ProjectFile, Recipe, SourceArchive, Toolchain, Variables};
-use crate::domain::{Arch, Error, GlibcVersion, Name, Result, ResultExt};
+use crate::domain::{Arch, Error, GlibcVersion, ImageReference, Name, Result, ResultExt};
 
 /// What the command line says about a project.
 #[derive(Debug, Clone, Default)]
@@ -42,8 +45,13 @@ pub struct Project {
     pub prepare: Option<String>,
     /// Programs.
     pub binaries: BTreeMap<Name, Binary>,
+    /// Placeholders that all templates of images share.
+    pub placeholders: Vec<String>,
     /// Images.
     pub images: BTreeMap<Name, Image>,
+    /// Images that others start from, by their names in full.
+    bases: BTreeMap<ImageReference, BaseSource>,
+    registries: Registries,
 }
 
 /// One program, or several from one command.
@@ -115,27 +123,6 @@ pub struct LibraryChoice {
     pub recipe: Recipe,
 }
 
-/// One image.
-#[derive(Debug, Clone)]
-pub struct Image {
-    /// Its name without a tag; a template.
-    pub name: String,
-    /// Its tags; templates.
-    pub tags: Vec<String>,
-    /// The Dockerfile, absolute.
-    pub dockerfile: PathBuf,
-    /// Names in the context of programs.
-    pub programs: BTreeMap<String, Name>,
-    /// Names in the context of the project's files, absolute.
-    pub files: BTreeMap<String, PathBuf>,
-    /// Values of ARG; templates.
-    pub args: BTreeMap<String, String>,
-    /// Labels; templates.
-    pub labels: BTreeMap<String, String>,
-    /// Architectures, in the table's order.
-    pub arches: Vec<Arch>,
-}
-
 impl Project {
     /// Reads and resolves a project.
     ///
@@ -169,6 +156,25 @@ impl Project {
     /// A usage error that lists what there is.
     pub fn library(&self, text: &str) -> Result<LibraryChoice> {
         library(&self.catalogue, text)
+    }
+
+    /// Where the image of a name comes from that is none of the project's: as the project says, else packages where a
+    /// toolchain says that its base is that image, else a registry.
+    ///
+    /// # Errors
+    /// A usage error for what is no image's name.
+    pub fn base(&self, name: &str) -> Result<BaseSource> {
+        let wanted: ImageReference = name.parse()?;
+        if let Some(source) = self.bases.get(&wanted) {
+            return Ok(source.clone());
+        }
+        for toolchain in self.catalogue.toolchains() {
+            let base = self.catalogue.toolchain(&toolchain)?.base;
+            if base.image.parse::<ImageReference>()? == wanted {
+                return Ok(BaseSource::Bootstrap(RootFilesystem::of_suite(base.bootstrap.suite)));
+            }
+        }
+        self.registries.source(name)
     }
 
     /// A component of the toolchain by name.
@@ -205,12 +211,27 @@ fn resolve(file: ProjectFile, folder: PathBuf, set: &BTreeMap<String, String>) -
             }
         }
     }
-    let mut images = BTreeMap::new();
-    for (name, image) in file.images {
-        let resolved = resolve_image(&name, image, &file.name, &folder, &outputs, &arches);
-        images.insert(name.clone(), resolved.context(|| format!("image '{name}'"))?);
+    let around = Surroundings {
+        project: &file.name,
+        folder: &folder,
+        outputs: outputs.into_keys().collect(),
+        arches: &arches,
+        naming: file.naming,
+        substitute: &file.substitute,
+    };
+    let images = resolve_all(file.images, &around)?;
+    let registries = Registries::new(file.registries);
+    let mut bases = BTreeMap::new();
+    for (name, base) in file.bases {
+        let resolved = base.resolve(&folder, &registries).context(|| format!("base '{name}'"))?;
+        let full: ImageReference = name.parse().context(|| "bases".into())?;
+        if bases.insert(full.clone(), resolved).is_some() {
+            return Err(Error::usage(format!("bases: '{full}' stands twice")));
+        }
     }
     Ok(Project {
+        bases,
+        registries,
         name: file.name,
         folder,
         toolchain_name: file.toolchain,
@@ -220,6 +241,7 @@ fn resolve(file: ProjectFile, folder: PathBuf, set: &BTreeMap<String, String>) -
         variables,
         prepare: file.prepare,
         binaries,
+        placeholders: file.substitute.into_keys().collect(),
         images,
     })
 }
@@ -310,45 +332,6 @@ fn resolve_go(go: GoFile, defaults: &GoFile) -> Result<GoBuild> {
     })
 }
 
-fn resolve_image(
-    key: &Name,
-    file: ImageFile,
-    project: &Name,
-    folder: &Path,
-    outputs: &BTreeMap<&Name, &Name>,
-    project_arches: &[Arch],
-) -> Result<Image> {
-    let mut programs = BTreeMap::new();
-    let mut files = BTreeMap::new();
-    for (inside, source) in file.files {
-        relative(&inside)?;
-        if let Some(program) = source.strip_prefix("binaries/") {
-            let Some(program) = outputs.keys().find(|name| name.as_str() == program) else {
-                let error = Error::usage(format!("files: there is no binary '{program}'"));
-                return Err(match nearest(program, outputs.keys().map(|name| name.as_str())) {
-                    Some(near) => error.hint(format!("did you mean 'binaries/{near}'?")),
-                    None => error,
-                });
-            };
-            programs.insert(inside, (*program).clone());
-        } else {
-            relative(&source)?;
-            files.insert(inside, folder.join(&source));
-        }
-    }
-    relative(&file.dockerfile)?;
-    Ok(Image {
-        name: file.name.unwrap_or_else(|| format!("{project}/{key}").to_lowercase()),
-        tags: if file.tags.is_empty() { vec!["latest".into()] } else { file.tags },
-        dockerfile: folder.join(&file.dockerfile),
-        programs,
-        files,
-        args: file.args,
-        labels: file.labels,
-        arches: choose(&file.arches, project_arches, || "project".into())?,
-    })
-}
-
 fn library(catalogue: &Catalogue, text: &str) -> Result<LibraryChoice> {
     let (name, version) = match text.split_once('@') {
         Some((name, version)) => (name, Some(version)),
@@ -367,27 +350,6 @@ fn check_component(toolchain: &Toolchain, name: &Name) -> Result<()> {
     }
     let known: Vec<&str> = toolchain.components.keys().map(Name::as_str).collect();
     Err(Error::usage(format!("the toolchain has no component '{name}'")).hint(format!("it has {}", known.join(", "))))
-}
-
-/// Those wanted, or all that are allowed, in the table's order; what is not allowed is an error.
-fn choose(wanted: &[Arch], allowed: &[Arch], owner: impl Fn() -> String) -> Result<Vec<Arch>> {
-    if let Some(arch) = wanted.iter().find(|arch| !allowed.contains(arch)) {
-        let names: Vec<&str> = allowed.iter().map(|arch| arch.name()).collect();
-        return Err(Error::usage(format!("the {} has no architecture {arch}", owner()))
-            .hint(format!("it has {}", names.join(", "))));
-    }
-    let chosen = |arch: &Arch| if wanted.is_empty() { allowed.contains(arch) } else { wanted.contains(arch) };
-    Ok(Arch::ALL.into_iter().filter(chosen).collect())
-}
-
-/// A path that stays below the folder that it is joined to.
-fn relative(text: &str) -> Result<()> {
-    let legal = |part: PathComponent<'_>| matches!(part, PathComponent::Normal(_) | PathComponent::CurDir);
-    if !text.is_empty() && Path::new(text).components().all(legal) {
-        Ok(())
-    } else {
-        Err(Error::usage(format!("'{text}' is not a path below the project")))
-    }
 }
 
 impl Project {

@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 
 use serde::Deserialize;
 
+use super::base::{BaseFile, RegistryFile};
+use super::image::{ImageList, NamingFile, PerArch};
 use super::{SourceArchive, map, yaml};
 use crate::domain::{Arch, Error, GlibcVersion, Name, Result};
 
@@ -32,9 +34,21 @@ pub struct ProjectFile {
     /// Programs to build.
     #[serde(default, deserialize_with = "map::unique")]
     pub binaries: BTreeMap<Name, BinaryFile>,
-    /// Images to package.
+    /// Values for placeholders in any template of an image.
     #[serde(default, deserialize_with = "map::unique")]
-    pub images: BTreeMap<Name, ImageFile>,
+    pub(super) substitute: BTreeMap<String, PerArch>,
+    /// What the images of single architectures are called.
+    #[serde(default)]
+    pub(super) naming: NamingFile,
+    /// Images to package.
+    #[serde(default)]
+    pub(super) images: ImageList,
+    /// Where images come from that FROM names.
+    #[serde(default, deserialize_with = "map::unique")]
+    pub bases: BTreeMap<String, BaseFile>,
+    /// Registries that differ from what is usual, by host and port.
+    #[serde(default, deserialize_with = "map::unique")]
+    pub registries: BTreeMap<String, RegistryFile>,
 }
 
 fn default_toolchain() -> Name {
@@ -98,31 +112,6 @@ pub struct GoFile {
     /// Further environment variables.
     #[serde(default, deserialize_with = "map::unique")]
     pub env: BTreeMap<String, String>,
-}
-
-/// One image.
-#[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct ImageFile {
-    /// Its name without a tag; `<project>/<image>` when absent.
-    pub name: Option<String>,
-    /// Its tags; `latest` when absent.
-    #[serde(default)]
-    pub tags: Vec<String>,
-    /// The Dockerfile; its folder is the context.
-    pub dockerfile: String,
-    /// Names in the context of programs (`binaries/<name>`) and of the project's files (`./path`).
-    #[serde(default, deserialize_with = "map::unique")]
-    pub files: BTreeMap<String, String>,
-    /// Values of ARG.
-    #[serde(default, deserialize_with = "map::unique")]
-    pub args: BTreeMap<String, String>,
-    /// Labels.
-    #[serde(default, deserialize_with = "map::unique")]
-    pub labels: BTreeMap<String, String>,
-    /// Not all of the project's architectures.
-    #[serde(default)]
-    pub arches: Vec<Arch>,
 }
 
 impl ProjectFile {

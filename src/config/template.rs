@@ -4,19 +4,23 @@ use std::collections::BTreeMap;
 
 use minijinja::{Environment, UndefinedBehavior, Value};
 
+use serde::Serialize;
+
 use super::yaml::nearest;
 use crate::domain::{Arch, Error, Result, ResultExt};
 
 /// The names that templates can use.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, Serialize)]
+#[serde(transparent)]
 pub struct Variables {
     values: BTreeMap<String, Value>,
     /// Names that are known, but have no value here, with the reason.
+    #[serde(skip)]
     missing: BTreeMap<String, String>,
 }
 
 impl Variables {
-    /// `{{ arch.name }}` and the other names of an architecture.
+    /// `{{ arch.name }}` and the other names of an architecture; `{{ arch.suffix }}` is nothing for amd64.
     pub fn of_arch(arch: Arch) -> Variables {
         Variables::default().with_arch(arch)
     }
@@ -25,6 +29,7 @@ impl Variables {
     pub fn with_arch(mut self, arch: Arch) -> Variables {
         let names = BTreeMap::from([
             ("name", arch.name().to_owned()),
+            ("suffix", if arch == Arch::Amd64 { String::new() } else { format!("-{arch}") }),
             ("debian", arch.debian().to_owned()),
             ("triple", arch.triple().to_owned()),
             ("package", arch.package_triple()),
@@ -52,6 +57,27 @@ impl Variables {
         self.missing.insert(name.to_owned(), reason.to_owned());
     }
 
+    /// What is wrong with a name that a template uses; none if nothing is.
+    pub(super) fn unknown(&self, name: &str) -> Option<Error> {
+        if self.has(name) {
+            return None;
+        }
+        if let Some(reason) = self.missing.get(name) {
+            let error = Error::usage(format!("'{name}' has no value: {reason}"));
+            return Some(error.hint(format!("give one with --set {name}=VALUE")));
+        }
+        let known = || self.values.keys().map(String::as_str);
+        let error = Error::usage(format!("there is no variable '{name}'"));
+        Some(match nearest(name, known()) {
+            Some(near) => error.hint(format!("did you mean '{near}'?")),
+            None => error.hint(format!("there are {}", known().collect::<Vec<_>>().join(", "))),
+        })
+    }
+
+    pub(super) fn values(&self) -> &BTreeMap<String, Value> {
+        &self.values
+    }
+
     /// The text with its templates expanded.
     ///
     /// # Errors
@@ -66,23 +92,8 @@ impl Variables {
         let template = environment.template_from_str(text).or_usage(failed)?;
         let unknown: Vec<String> =
             template.undeclared_variables(false).into_iter().filter(|name| !self.values.contains_key(name)).collect();
-        if let Some(name) = unknown.first() {
-            let error = Error::usage(failed());
-            return Err(match self.missing.get(name) {
-                Some(reason) => error
-                    .because(format!("'{name}' has no value: {reason}"))
-                    .hint(format!("give one with --set {name}=VALUE")),
-                None => {
-                    let error = error.because(format!("there is no variable '{name}'"));
-                    match nearest(name, self.values.keys().map(String::as_str)) {
-                        Some(near) => error.hint(format!("did you mean '{near}'?")),
-                        None => error.hint(format!(
-                            "there are {}",
-                            self.values.keys().map(String::as_str).collect::<Vec<_>>().join(", ")
-                        )),
-                    }
-                }
-            });
+        if let Some(error) = unknown.first().and_then(|name| self.unknown(name)) {
+            return Err(error).context(failed);
         }
         template.render(&self.values).or_usage(failed)
     }

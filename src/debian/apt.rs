@@ -130,6 +130,28 @@ impl Apt {
         }
     }
 
+    /// Names of the packages that Debian holds to be required: what a root file system has that asks for nothing.
+    ///
+    /// # Errors
+    /// An environment error in apt's own words.
+    pub fn required(&self) -> Result<Vec<PackageName>> {
+        let output = self.command("apt-cache").args(["dumpavail", "-q"]).output().map_err(no_apt)?;
+        if !output.status.success() {
+            let error = Error::environment(format!("cannot list the packages of {}", self.suite));
+            return Err(error.because(complaints(&output.stderr)));
+        }
+        let mut names = Vec::new();
+        for paragraph in String::from_utf8_lossy(&output.stdout).split("\n\n") {
+            let field = |name: &str| paragraph.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(": "));
+            if field("Priority") == Some("required")
+                && let Some(name) = field("Package")
+            {
+                names.push(name.parse().or_environment(|| format!("the index of {}", self.suite))?);
+            }
+        }
+        Ok(names)
+    }
+
     /// The text of a dpkg status file that has packages installed: to resolve more on top before anything is unpacked.
     ///
     /// # Errors

@@ -13,6 +13,16 @@ pub struct Mirrors {
     main: String,
     security: Option<String>,
     keyring: PathBuf,
+    pockets: Pockets,
+}
+
+/// Which of a release's suites are read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Pockets {
+    /// With updates and security updates.
+    All,
+    /// As it was released.
+    Release,
 }
 
 /// Debian's keys, from the package `debian-archive-keyring`; which holds those of all its releases.
@@ -54,7 +64,7 @@ impl Mirrors {
             Error::environment("Debian's signing keys are not on this machine")
                 .hint("install the package debian-archive-keyring")
         })?;
-        Ok(Mirrors { main, security, keyring: keyring.to_owned() })
+        Ok(Mirrors { main, security, keyring: keyring.to_owned(), pockets: Pockets::All })
     }
 
     /// The same mirrors, signed by the keys of another file.
@@ -63,9 +73,27 @@ impl Mirrors {
         self
     }
 
+    /// The same mirrors, for releases as they were released: without updates and security updates.
+    pub fn without_updates(mut self) -> Mirrors {
+        self.pockets = Pockets::Release;
+        self
+    }
+
+    /// The same mirrors, as one may tell them to everybody.
+    pub fn without_passwords(mut self) -> Mirrors {
+        self.main = without_password(&self.main);
+        self.security = self.security.as_deref().map(without_password);
+        self
+    }
+
     /// The address of the main archive, without a slash at its end.
     pub fn main(&self) -> &str {
         &self.main
+    }
+
+    /// The address of the security archive, without a slash at its end.
+    pub fn security(&self) -> Option<&str> {
+        self.security.as_deref()
     }
 
     /// The text of a sources file for one suite.
@@ -77,6 +105,9 @@ impl Mirrors {
                  Architectures: {architecture}\nSigned-By: {keyring}\n"
             )
         };
+        if self.pockets == Pockets::Release {
+            return entry(&self.main, suite.as_str());
+        }
         let mut text = entry(&self.main, &suite.main().join(" "));
         if let (Some(uri), Some(name)) = (&self.security, suite.security()) {
             text += "\n";
@@ -84,6 +115,12 @@ impl Mirrors {
         }
         text
     }
+}
+
+fn without_password(uri: &str) -> String {
+    let Some((scheme, rest)) = uri.split_once("://") else { return uri.to_owned() };
+    let (host, path) = rest.split_once('/').unwrap_or((rest, ""));
+    format!("{scheme}://{}/{path}", host.rsplit('@').next().unwrap_or(host))
 }
 
 /// The addresses that `apt-get update` would load, by the machine's own configuration, whoever wrote it in what format.
@@ -195,14 +232,23 @@ mod tests {
 
     #[test]
     fn sources_name_the_keys() {
-        let mirrors =
-            Mirrors { main: "http://a/d".into(), security: Some("http://b/s".into()), keyring: "/k.gpg".into() };
+        let mirrors = Mirrors {
+            main: "http://a/d".into(),
+            security: Some("http://b/s".into()),
+            keyring: "/k.gpg".into(),
+            pockets: Pockets::All,
+        };
         assert_eq!(
             mirrors.sources(&"trixie".parse().unwrap(), "amd64"),
             "Types: deb\nURIs: http://a/d\nSuites: trixie trixie-updates\nComponents: main\n\
              Architectures: amd64\nSigned-By: /k.gpg\n\n\
              Types: deb\nURIs: http://b/s\nSuites: trixie-security\nComponents: main\n\
              Architectures: amd64\nSigned-By: /k.gpg\n"
+        );
+        assert_eq!(
+            mirrors.without_updates().sources(&"trixie".parse().unwrap(), "s390x"),
+            "Types: deb\nURIs: http://a/d\nSuites: trixie\nComponents: main\n\
+             Architectures: s390x\nSigned-By: /k.gpg\n"
         );
     }
 }

@@ -52,7 +52,15 @@ impl Tree {
             };
             let handle = match openat(parent, name.as_os_str(), FOLDER, Mode::empty()) {
                 Err(Errno::ENOENT) => match mkdirat(parent, name.as_os_str(), Mode::from_bits_truncate(0o755)) {
-                    Ok(()) | Err(Errno::EEXIST) => openat(parent, name.as_os_str(), FOLDER, Mode::empty()),
+                    // The caller's mask must not show in what is made.
+                    Ok(()) => fchmodat(
+                        parent,
+                        name.as_os_str(),
+                        Mode::from_bits_truncate(0o755),
+                        FchmodatFlags::FollowSymlink,
+                    )
+                    .and_then(|()| openat(parent, name.as_os_str(), FOLDER, Mode::empty())),
+                    Err(Errno::EEXIST) => openat(parent, name.as_os_str(), FOLDER, Mode::empty()),
                     Err(errno) => Err(errno),
                 },
                 other => other,

@@ -58,7 +58,16 @@ pub struct Unpacked {
     /// As dpkg lists them: `/.`, `/bin/sh`.
     pub(crate) paths: Vec<Vec<u8>>,
     folders: BTreeMap<Vec<OsString>, Metadata>,
+    /// Of what does not belong to root.
+    owners: BTreeMap<PathBuf, (u32, u32)>,
     newest: i64,
+}
+
+impl Unpacked {
+    /// Who owns what of the package does not belong to root, by path in the root: whether or not the owner was applied.
+    pub fn owners(&self) -> impl Iterator<Item = (PathBuf, (u32, u32))> {
+        self.owners.iter().map(|(path, owner)| (path.clone(), *owner))
+    }
 }
 
 /// The newest modification time in some packages, in seconds since 1970: the date of what they make together.
@@ -110,12 +119,13 @@ impl Unpacking {
             buffer: vec![0; 1 << 18],
             paths: Vec::new(),
             folders: BTreeMap::new(),
+            owners: BTreeMap::new(),
             newest: 0,
         };
         deb.data(&self.limits, |entry| writer.entry(entry))?;
-        let Writer { mut tree, paths, folders, newest, .. } = writer;
+        let Writer { mut tree, paths, folders, owners, newest, .. } = writer;
         database::write_info(&mut tree, package, &deb.control, &paths)?;
-        Ok(Unpacked { package: package.clone(), control: deb.control, paths, folders, newest })
+        Ok(Unpacked { package: package.clone(), control: deb.control, paths, folders, owners, newest })
     }
 
     /// Finishes the layer: folders get owner, mode and time of the first package that has them (or of the lower layer),

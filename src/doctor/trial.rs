@@ -62,6 +62,7 @@ impl Trial {
                 argv: argv.iter().map(|word| (*word).to_owned()).collect(),
                 env: BTreeMap::from([("PATH".into(), "/usr/bin:/bin".into())]),
                 cwd: "/tmp".into(),
+                user: None,
             }],
             ..namespaces_only(Identity::detect())
         };

@@ -96,6 +96,16 @@ impl<W: Write> DigestWriter<W> {
         DigestWriter { inner, hasher: sha2::Sha256::new(), written: 0 }
     }
 
+    /// The digest of the bytes written so far.
+    pub fn digest(&self) -> Digest {
+        Digest(self.hasher.clone().finalize().into())
+    }
+
+    /// The number of the bytes written so far.
+    pub fn written(&self) -> u64 {
+        self.written
+    }
+
     /// The digest and number of the bytes written, and the writer behind.
     pub fn finish(self) -> (Digest, u64, W) {
         (Digest(self.hasher.finalize().into()), self.written, self.inner)

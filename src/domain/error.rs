@@ -1,6 +1,7 @@
 //! The one error type: who must act, what is wrong with what, why, and what mends it.
 
 use std::fmt;
+use std::path::Path;
 
 /// A result whose error is xbuild's own, unless another is named.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -41,13 +42,15 @@ impl ErrorKind {
 pub struct Error {
     kind: ErrorKind,
     message: String,
+    /// Line and column, both from 1, in a file whose name is not known here.
+    place: Option<(usize, usize)>,
     cause: Option<Box<dyn std::error::Error + Send + Sync>>,
     hints: Vec<String>,
 }
 
 impl Error {
     fn new(kind: ErrorKind, message: impl Into<String>) -> Error {
-        Error { kind, message: message.into(), cause: None, hints: Vec::new() }
+        Error { kind, message: message.into(), place: None, cause: None, hints: Vec::new() }
     }
 
     /// The user's program or test is at fault.
@@ -63,6 +66,11 @@ impl Error {
     /// The machine is at fault.
     pub fn environment(message: impl Into<String>) -> Error {
         Error::new(ErrorKind::Environment, message)
+    }
+
+    /// A registry is at fault, or what lies between.
+    pub fn registry(message: impl Into<String>) -> Error {
+        Error::new(ErrorKind::Registry, message)
     }
 
     /// xbuild is at fault.
@@ -87,10 +95,24 @@ impl Error {
         self
     }
 
+    /// The same error at a line and a column, both from 1; one that has a place already keeps it.
+    pub fn at(mut self, line: usize, column: usize) -> Error {
+        self.place.get_or_insert((line, column));
+        self
+    }
+
+    /// The same error as `FILE:LINE:COLUMN: message`; one without a place stays as it is.
+    pub fn in_file(mut self, file: &Path) -> Error {
+        if let Some((line, column)) = self.place.take() {
+            self.message = format!("{}:{line}:{column}: {}", file.display(), self.message);
+        }
+        self
+    }
+
     /// The same error for another step that it befell; the causes are in its message.
     pub fn again(&self) -> Error {
         let hints = self.hints().into_iter().map(str::to_owned).collect();
-        Error { kind: self.kind, message: self.to_string(), cause: None, hints }
+        Error { kind: self.kind, message: self.to_string(), place: None, cause: None, hints }
     }
 
     /// Who must act.
@@ -115,6 +137,9 @@ impl Error {
 
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some((line, column)) = self.place {
+            write!(f, "{line}:{column}: ")?;
+        }
         f.write_str(&self.message)?;
         if let Some(cause) = &self.cause {
             write!(f, ": {cause}")?;
@@ -179,6 +204,15 @@ where
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_place_becomes_one_in_a_file() {
+        let error = Error::usage("'x' is not there").at(3, 7).at(1, 1);
+        assert_eq!(error.to_string(), "3:7: 'x' is not there");
+        assert_eq!(error.in_file(Path::new("a/Dockerfile")).to_string(), "a/Dockerfile:3:7: 'x' is not there");
+        let error = Error::usage("no space").in_file(Path::new("a/Dockerfile"));
+        assert_eq!(error.to_string(), "no space");
+    }
 
     #[test]
     fn context_keeps_kind_and_hints() {

@@ -5,6 +5,8 @@ mod digest;
 mod error;
 mod event;
 mod glibc_version;
+mod image_name;
+mod image_reference;
 mod name;
 
 pub use arch::{Arch, ElfClass, ElfIdentity, Endianness};
@@ -12,4 +14,6 @@ pub use digest::{Digest, DigestReader, DigestWriter, ParseDigestError};
 pub use error::{Error, ErrorKind, Result, ResultExt};
 pub use event::{Event, Events, Outcome, Stream};
 pub use glibc_version::{GlibcVersion, ParseGlibcVersionError};
+pub use image_name::{ImageName, PlainName, SuffixStyle};
+pub use image_reference::ImageReference;
 pub use name::{Name, ParseNameError};

@@ -5,8 +5,10 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
+use super::{known_choice, open_images};
 use crate::debian::Package;
 use crate::domain::Digest;
+use crate::image::BaseImage;
 use crate::plan::{PackageLayer, Plan, State, Step, StepId, Work};
 use crate::store::{Bucket, Record, Store};
 
@@ -71,8 +73,10 @@ pub fn assess(
 ) -> Option<Assessment> {
     let mut inputs = step.inputs.clone();
     inputs.insert("xbuild's format".into(), FORMAT.into());
-    if let Work::Packages(_) = step.work {
-        inputs.insert("package versions".into(), resolved?.to_string());
+    match &step.work {
+        Work::Packages(_) => _ = inputs.insert("package versions".into(), resolved?.to_string()),
+        Work::Base(_) => _ = inputs.insert("what the name stands for".into(), resolved?.to_string()),
+        _ => {}
     }
     for id in &step.needs {
         inputs.insert(id.to_string(), needs(id)?.to_string());
@@ -101,6 +105,10 @@ fn is_whole(store: &Store, step: &Step, record: &Record) -> bool {
                 folder.join(name).symlink_metadata().is_ok_and(|m| m.is_file() && m.len() == output.size)
             })
         }
+        Work::Base(_) => {
+            let find = |layout| BaseImage::find(&layout, &record.key.hex(), step.arch?).ok().flatten();
+            open_images(store).ok().and_then(find).is_some_and(|image| image.descriptor.digest == record.digest)
+        }
         Work::Image(_) => false,
     }
 }
@@ -120,6 +128,12 @@ pub fn states(store: &Store, scope: &str, plan: &Plan) -> BTreeMap<StepId, State
             match resolved {
                 Some(digest) => _ = lists.insert(step.id.clone(), digest),
                 None => waits = Some("its packages are not chosen yet".into()),
+            }
+        }
+        if let Work::Base(base) = &step.work {
+            resolved = known_choice(store, step, base).map(|choice| choice.digest());
+            if resolved.is_none() {
+                waits = Some("what its name stands for is not known yet".into());
             }
         }
         let state = match (waits, assess(store, scope, step, &|id| digests.get(id).copied(), resolved)) {

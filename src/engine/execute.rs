@@ -8,7 +8,7 @@ use tokio::task::JoinSet;
 
 use super::board::{Board, Job, StepResult};
 use super::native::{Root, build, packages};
-use super::{Workshop, assess};
+use super::{BaseChoice, Workshop, assess, bases};
 use crate::domain::{Digest, Error, Event, Outcome, Result};
 use crate::plan::{Plan, ProgramSource, Step, StepId, Work};
 use crate::store::Record;
@@ -61,7 +61,9 @@ fn groups(plan: &Plan) -> Vec<Vec<Step>> {
     for step in &plan.steps {
         match &step.work {
             Work::Packages(_) | Work::Image(_) => {}
-            Work::Archive(_) | Work::Library(_) | Work::Preparation(_) => groups.push(vec![step.clone()]),
+            Work::Archive(_) | Work::Library(_) | Work::Preparation(_) | Work::Base(_) => {
+                groups.push(vec![step.clone()])
+            }
             Work::Program(program) => {
                 let shares = |group: &&mut Vec<Step>| match &group[0].work {
                     Work::Program(other) => {
@@ -87,9 +89,16 @@ fn groups(plan: &Plan) -> Vec<Vec<Step>> {
 /// Waits for what the steps need, finds those that are not done, and makes these.
 async fn run_group(workshop: &Arc<Workshop>, board: &Arc<Board>, group: Vec<Step>) {
     let mut jobs = Vec::new();
+    let mut choice = None;
     for step in group {
         let id = step.id.clone();
-        match prepare(workshop, board, step).await {
+        if let Work::Base(base) = &step.work {
+            match bases::choose(workshop, &step, base).await {
+                Ok(made) => choice = Some(made),
+                Err(error) => return board.failed(workshop, &id, error, Duration::ZERO),
+            }
+        }
+        match prepare(workshop, board, step, choice.as_ref()).await {
             Ok(Some(job)) => jobs.push(job),
             Ok(None) => {}
             Err(error) => board.failed(workshop, &id, error, Duration::ZERO),
@@ -100,7 +109,10 @@ async fn run_group(workshop: &Arc<Workshop>, board: &Arc<Board>, group: Vec<Step
     }
     let started = Instant::now();
     let ids: Vec<StepId> = jobs.iter().map(|job| job.step.id.clone()).collect();
-    let result = build::build(workshop, board, jobs).await;
+    let result = match (choice, jobs.pop()) {
+        (Some(choice), Some(job)) => bases::make(workshop, board, job, choice).await,
+        (_, job) => build::build(workshop, board, jobs.into_iter().chain(job).collect()).await,
+    };
     if let Err(error) = result {
         for id in ids {
             if matches!(board.receiver(&id).map(|receiver| receiver.borrow().is_some()), Ok(false)) {
@@ -110,7 +122,7 @@ async fn run_group(workshop: &Arc<Workshop>, board: &Arc<Board>, group: Vec<Step
     }
 }
 
-async fn prepare(workshop: &Workshop, board: &Board, step: Step) -> Result<Option<Job>> {
+async fn prepare(workshop: &Workshop, board: &Board, step: Step, choice: Option<&BaseChoice>) -> Result<Option<Job>> {
     let mut records: BTreeMap<StepId, Arc<Record>> = BTreeMap::new();
     for id in &step.needs {
         match board.wait(id).await? {
@@ -123,7 +135,7 @@ async fn prepare(workshop: &Workshop, board: &Board, step: Step) -> Result<Optio
     }
     workshop.stop.check()?;
     let digest = |id: &StepId| records.get(id).map(|record| record.digest);
-    let assessment = assess(&workshop.store, &workshop.scope(), &step, &digest, None)
+    let assessment = assess(&workshop.store, &workshop.scope(), &step, &digest, choice.map(BaseChoice::digest))
         .ok_or_else(|| Error::bug("a step without its needs"))?;
     if let Some(record) = assessment.record {
         board.done(workshop, &step.id, record, Outcome::Cached, Duration::ZERO);
@@ -133,6 +145,8 @@ async fn prepare(workshop: &Workshop, board: &Board, step: Step) -> Result<Optio
         Work::Library(library) => (library.root.as_slice(), [].as_slice(), None),
         Work::Preparation(preparation) => (preparation.root.as_slice(), [].as_slice(), None),
         Work::Program(program) => (program.root.as_slice(), program.libraries.as_slice(), program.preparation.as_ref()),
+        // The layer with the emulator.
+        Work::Base(_) => (step.needs.as_slice(), [].as_slice(), None),
         _ => ([].as_slice(), [].as_slice(), None),
     };
     let keys = |ids: &[StepId]| -> Result<Vec<Digest>> {

@@ -1,6 +1,7 @@
 //! Makes what a plan says.
 
 mod assess;
+mod bases;
 mod board;
 mod dist;
 mod execute;
@@ -8,6 +9,7 @@ pub mod native;
 mod workshop;
 
 pub use assess::{Assessment, Resolution, Resolved, assess, layer_path, resolution_key, states};
+pub use bases::{BaseChoice, known_choice, open_images};
 pub use board::StepResult;
 pub use dist::{BuildRecord, Dist, Images};
 pub use execute::{Execution, execute};

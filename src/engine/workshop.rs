@@ -1,13 +1,15 @@
 //! What every step works with.
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
 
-use tokio::sync::Semaphore;
+use tokio::sync::{Mutex, Semaphore};
 
 use super::native::sandbox::{Identity, Stop};
 use crate::debian::Mirrors;
-use crate::domain::{Arch, Events, Result};
+use crate::domain::{Arch, Digest, Events, Result};
+use crate::registry;
 use crate::store::Store;
 
 /// Shared by all steps of a run.
@@ -32,8 +34,13 @@ pub struct Workshop {
     pub offline: bool,
     /// Package lists are resolved anew.
     pub update: bool,
+    /// What names of bases stand for is asked anew.
+    pub pull: bool,
     /// Steps that run at once.
     pub slots: Arc<Semaphore>,
+    /// Names of bases that were asked for in this run.
+    pub(super) asked: Mutex<BTreeSet<Digest>>,
+    registry: OnceLock<registry::Client>,
     mirrors: OnceLock<Mirrors>,
 }
 
@@ -50,6 +57,8 @@ pub struct WorkshopOptions {
     pub offline: bool,
     /// Whether package lists are resolved anew.
     pub update: bool,
+    /// Whether it is asked anew what names of bases stand for.
+    pub pull: bool,
 }
 
 impl Workshop {
@@ -58,7 +67,7 @@ impl Workshop {
     /// # Errors
     /// An environment error on an architecture that xbuild does not know.
     pub fn new(store: Store, events: Events, stop: Stop, options: WorkshopOptions) -> Result<Workshop> {
-        let WorkshopOptions { project, git_folders, jobs, offline, update } = options;
+        let WorkshopOptions { project, git_folders, jobs, offline, update, pull } = options;
         Ok(Workshop {
             store,
             events,
@@ -70,6 +79,9 @@ impl Workshop {
             jobs: jobs.max(1),
             offline,
             update,
+            pull,
+            asked: Mutex::default(),
+            registry: OnceLock::new(),
             slots: Arc::new(Semaphore::new(jobs.max(1))),
             mirrors: OnceLock::new(),
         })
@@ -78,6 +90,18 @@ impl Workshop {
     /// What the project's steps are remembered under.
     pub fn scope(&self) -> String {
         self.project.display().to_string()
+    }
+
+    /// The client of registries.
+    ///
+    /// # Errors
+    /// An environment error when it cannot be set up.
+    pub fn registry(&self) -> Result<&registry::Client> {
+        if let Some(client) = self.registry.get() {
+            return Ok(client);
+        }
+        let client = registry::Client::new(&registry::Options::default())?;
+        Ok(self.registry.get_or_init(|| client))
     }
 
     /// The Debian mirrors: `$XBUILD_DEBIAN_MIRROR`, else those that the machine is configured with.

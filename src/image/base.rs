@@ -1,18 +1,10 @@
 //! Images that others start from, read from a layout.
 
-use std::ffi::OsStr;
-use std::io::{BufReader, Read};
-use std::os::unix::ffi::OsStrExt;
-use std::path::{Component, Path, PathBuf};
+use std::collections::BTreeSet;
+use std::io::Read;
 
-use flate2::read::MultiGzDecoder;
-
-use super::tree::{ImageTree, Node};
-use super::{Descriptor, ImageConfig, Index, Layout, Manifest, media_type};
+use super::{Descriptor, ImageConfig, Index, Layout, Manifest, Platform, REF_NAME};
 use crate::domain::{Arch, Error, Result, ResultExt};
-
-/// The most bytes that the layers of a base image may have unpacked, all together.
-const MAX_UNPACKED: u64 = 64 << 30;
 
 /// An image in a layout, to start another one from. Its layers are reused by digest.
 #[derive(Debug, Clone)]
@@ -31,18 +23,28 @@ impl BaseImage {
     /// # Errors
     /// A name without that architecture, or documents that are damaged or do not agree.
     pub fn find(layout: &Layout, name: &str, arch: Arch) -> Result<Option<BaseImage>> {
-        let Some(mut descriptor) = layout.find(name)? else { return Ok(None) };
-        if descriptor.is_index() {
-            let index: Index = layout.read_json(&descriptor)?;
-            let platforms = || index.manifests.iter().filter_map(|entry| entry.platform.as_ref());
-            let fits = |entry: &&Descriptor| entry.platform.as_ref().is_some_and(|platform| platform.fits(arch));
-            descriptor = index.manifests.iter().find(fits).cloned().ok_or_else(|| {
-                let names: Vec<&str> = platforms().map(|platform| platform.architecture.as_str()).collect();
-                Error::usage(format!("{name} is not there for {}", arch.platform()))
-                    .hint(format!("it is there for {}", names.join(", ")))
-            })?;
+        let Some(descriptor) = layout.find(name)? else { return Ok(None) };
+        let failed = || format!("image {name}");
+        let descriptor = platform(layout, descriptor, arch).context(failed)?;
+        BaseImage::read(layout, descriptor, arch).map(Some).context(failed)
+    }
+
+    /// The image of a layout that gives one name, or none: its entries are then of one image each for a platform.
+    ///
+    /// # Errors
+    /// As [`BaseImage::find`].
+    pub fn only(layout: &Layout, arch: Arch) -> Result<Option<BaseImage>> {
+        let mut entries = layout.index()?.manifests;
+        entries.dedup_by_key(|entry| entry.digest);
+        if entries.iter().any(|entry| entry.annotations.contains_key(REF_NAME)) && entries.len() > 1 {
+            return Ok(None);
         }
-        BaseImage::read(layout, descriptor, arch).map(Some).context(|| format!("base image {name}"))
+        let descriptor = match entries.len() {
+            0 => return Ok(None),
+            1 => platform(layout, entries.remove(0), arch)?,
+            _ => choose(entries, arch)?,
+        };
+        BaseImage::read(layout, descriptor, arch).map(Some)
     }
 
     /// The image of a manifest.
@@ -63,9 +65,6 @@ impl BaseImage {
             let found = format!("{}/{}", config.os, config.architecture);
             return Err(Error::usage(format!("it is for {found}, not for {}", arch.platform())));
         }
-        if config.config.on_build.as_ref().is_some_and(|triggers| !triggers.is_empty()) {
-            return Err(Error::usage("it has ONBUILD triggers, which are not supported yet"));
-        }
         for layer in &manifest.layers {
             if !layout.has_blob(&layer.digest, layer.size)? {
                 return Err(Error::environment(format!("its layer {} is not in the layout", layer.digest)));
@@ -74,78 +73,65 @@ impl BaseImage {
         Ok(BaseImage { descriptor, manifest, config })
     }
 
-    /// What stands where in the image.
-    pub(super) fn tree(&self, layout: &Layout) -> Result<ImageTree> {
-        let mut tree = ImageTree::default();
-        let mut left = MAX_UNPACKED;
-        for layer in &self.manifest.layers {
-            let file = BufReader::with_capacity(1 << 18, layout.open_blob(layer)?);
-            let failed = || format!("layer {}", layer.digest);
-            left = match layer.media_type.as_str() {
-                media_type::LAYER => list(file, left, &mut tree),
-                media_type::LAYER_GZIP | media_type::DOCKER_LAYER_GZIP => {
-                    list(MultiGzDecoder::new(file), left, &mut tree)
-                }
-                other => Err(Error::usage(format!("the format {other} is not supported yet"))),
-            }
-            .context(failed)?;
+    /// Puts the image's blobs from its layout into another.
+    ///
+    /// # Errors
+    /// A blob that is damaged, as far as it was read; a layout that cannot be written.
+    pub fn copy(&self, from: &Layout, to: &Layout) -> Result<()> {
+        for blob in self.blobs() {
+            to.take_blob(&from.blob_path(&blob.digest), &blob.digest, blob.size)?;
         }
-        Ok(tree)
+        Ok(())
+    }
+
+    /// The same, reading every blob: for a layout that others may write to, or that was never checked.
+    ///
+    /// # Errors
+    /// A blob whose bytes do not have its digest; a layout that cannot be written.
+    pub fn copy_bytes(&self, from: &Layout, to: &Layout) -> Result<()> {
+        for blob in self.blobs() {
+            if to.has_blob(&blob.digest, blob.size)? {
+                continue;
+            }
+            let failed = || format!("cannot copy {}", from.blob_path(&blob.digest).display());
+            let mut writer = to.blob_writer()?;
+            std::io::copy(&mut from.open_blob(blob)?.take(blob.size), &mut writer).or_environment(failed)?;
+            writer.expect(blob.digest).context(failed)?;
+        }
+        Ok(())
+    }
+
+    /// All that the image consists of; its manifest comes last.
+    fn blobs(&self) -> impl Iterator<Item = &Descriptor> {
+        [&self.manifest.config].into_iter().chain(&self.manifest.layers).chain([&self.descriptor])
     }
 }
 
-/// The path of an entry, relative to the root.
-fn entry_path(bytes: &[u8]) -> Result<PathBuf> {
-    let mut path = PathBuf::new();
-    for component in Path::new(OsStr::from_bytes(bytes)).components() {
-        match component {
-            Component::Normal(part) => path.push(part),
-            Component::CurDir => {}
-            _ => {
-                let name = String::from_utf8_lossy(bytes);
-                return Err(Error::environment(format!("the entry '{name}' leads out of the image")));
-            }
-        }
+/// The manifest of an architecture; an index is looked into.
+fn platform(layout: &Layout, descriptor: Descriptor, arch: Arch) -> Result<Descriptor> {
+    match descriptor.is_index() {
+        true => choose(layout.read_json::<Index>(&descriptor)?.manifests, arch),
+        false => Ok(descriptor),
     }
-    Ok(path)
 }
 
-/// Reads a layer's names into the tree; what is left of the limit.
-fn list(reader: impl Read, limit: u64, tree: &mut ImageTree) -> Result<u64> {
-    let failed = || "it is damaged".to_owned();
-    let mut archive = tar::Archive::new(reader.take(limit));
-    for entry in archive.entries().or_environment(failed)? {
-        let entry = entry.or_environment(failed)?;
-        let path = entry_path(&entry.path_bytes())?;
-        let Some(name) = path.file_name() else { continue };
-        let parent = path.parent().map(Path::to_owned).unwrap_or_default();
-        // A layer's own links decide nothing about where its entries go: container engines refuse to go through them.
-        if name == ".wh..wh..opq" {
-            tree.remove_below(&parent);
-        } else if let Some(hidden) = name.as_bytes().strip_prefix(b".wh.") {
-            tree.remove(&parent.join(OsStr::from_bytes(hidden)));
-        } else {
-            for above in parent.ancestors().filter(|above| !above.as_os_str().is_empty()) {
-                if tree.get(above).is_none() {
-                    tree.insert(above.to_owned(), Node::Directory);
-                }
-            }
-            let node = match entry.header().entry_type() {
-                tar::EntryType::Directory => Node::Directory,
-                tar::EntryType::Symlink => {
-                    let target = entry.link_name_bytes().unwrap_or_default();
-                    Node::Symlink(PathBuf::from(OsStr::from_bytes(&target)))
-                }
-                _ => Node::Other,
-            };
-            tree.insert(path, node);
+/// The entry of an index for an architecture. Attestations, whose platform is `unknown/unknown`, are for nobody.
+///
+/// # Errors
+/// A usage error that says what there is.
+pub fn choose(entries: Vec<Descriptor>, arch: Arch) -> Result<Descriptor> {
+    let platforms: Vec<&Platform> = entries.iter().filter_map(|entry| entry.platform.as_ref()).collect();
+    let names: BTreeSet<String> =
+        platforms.iter().filter(|platform| platform.os != "unknown").map(ToString::to_string).collect();
+    let fits = |entry: &Descriptor| entry.platform.as_ref().is_some_and(|platform| platform.fits(arch));
+    // Of several, the one that names the variant.
+    let mut fitting: Vec<Descriptor> = entries.into_iter().filter(fits).collect();
+    fitting.sort_by_key(|entry| entry.platform.as_ref().is_none_or(|platform| platform.variant.is_none()));
+    fitting.into_iter().next().ok_or_else(|| {
+        let error = Error::usage(format!("it is not there for {}", arch.platform()));
+        match names.is_empty() {
+            true => error.hint("it is there for no platform at all"),
+            false => error.hint(format!("it is there for {}", names.into_iter().collect::<Vec<_>>().join(", "))),
         }
-    }
-    let mut rest = archive.into_inner();
-    // To the end, so that a stream that was cut off is noticed.
-    std::io::copy(&mut rest, &mut std::io::sink()).or_environment(failed)?;
-    if rest.limit() == 0 {
-        return Err(Error::environment(format!("the image has more than {} bytes unpacked", MAX_UNPACKED)));
-    }
-    Ok(rest.limit())
+    })
 }

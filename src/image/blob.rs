@@ -43,6 +43,22 @@ impl BlobWriter {
         Ok(BlobWriter { writer, blobs: blobs.to_owned() })
     }
 
+    /// How many bytes were written.
+    pub fn written(&self) -> u64 {
+        self.writer.written()
+    }
+
+    /// Puts the blob in its place if it is the one that was to come.
+    ///
+    /// # Errors
+    /// As [`BlobWriter::complete`], and for any other bytes: then nothing is kept.
+    pub fn expect(self, digest: Digest) -> Result<u64> {
+        match self.writer.digest() {
+            found if found == digest => self.complete().map(|(_, size)| size),
+            found => Err(Error::environment(format!("expected {digest}, found {found}"))),
+        }
+    }
+
     /// Puts the blob in its place.
     ///
     /// # Errors

@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::thread;
 
 use serde::{Deserialize, Serialize};
@@ -59,9 +60,15 @@ impl LayerCache {
         LayerCache { threads, ..self }
     }
 
-    /// The layer of some entries, written into the layout unless it is there.
-    pub(super) fn layer(&self, entries: &Entries, mtime: u64, layout: &Layout) -> Result<BuiltLayer> {
-        let record_path = self.dir.join(LayerKey::of(entries, mtime, COMPRESSOR).hex());
+    /// The layer of an identity, written into the layout unless it is there; `entries` gives what is in it.
+    pub(super) fn layer(
+        &self,
+        identity: Digest,
+        entries: impl FnOnce() -> Result<Arc<Entries>>,
+        mtime: u64,
+        layout: &Layout,
+    ) -> Result<BuiltLayer> {
+        let record_path = self.dir.join(LayerKey::of(identity, mtime, COMPRESSOR).hex());
         if let Some(record) = read(&record_path)
             && layout.has_blob(&record.blob, record.size)?
         {
@@ -70,7 +77,7 @@ impl LayerCache {
         let failed = || format!("cannot write a layer to {}", layout.dir().display());
         let gzip = ParallelGzip::new(layout.blob_writer()?, self.threads).or_environment(failed)?;
         let mut tar = DigestWriter::new(gzip);
-        layer::write_tar(entries, mtime, &mut tar)?;
+        layer::write_tar(&*entries()?, mtime, &mut tar)?;
         let (diff_id, _, gzip) = tar.finish();
         let (blob, size) = gzip.finish().or_environment(failed)?.complete()?;
         let record = Record { diff_id, blob, size };

@@ -1,4 +1,4 @@
-//! Shell patterns over paths, in time linear in pattern times path, so that no pattern can hang a build.
+//! Shell patterns over paths, in time of pattern times path, so that no pattern can hang a build.
 
 /// A compiled pattern: `*`, `?`, `[a-z]`, `\x`, and `**` where asked for.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -6,15 +6,15 @@ pub(super) struct Glob(Vec<Token>);
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Token {
-    Byte(u8),
-    /// One byte that is no slash.
+    Char(char),
+    /// One character that is no slash.
     Any,
-    /// One byte of a set, or not of it; never a slash.
+    /// One character of a set, or not of it.
     Class {
         negated: bool,
-        ranges: Vec<(u8, u8)>,
+        ranges: Vec<(char, char)>,
     },
-    /// Any number of bytes without a slash.
+    /// Any number of characters without a slash.
     Star,
     /// `**/` is two tokens: this one may be passed over together with the next.
     Folders,
@@ -39,33 +39,37 @@ pub(super) fn is_pattern(text: &[u8]) -> bool {
 impl Glob {
     /// Compiles a pattern; the error is what is wrong with it.
     pub(super) fn new(pattern: &[u8], double: DoubleStar) -> Result<Glob, &'static str> {
+        let pattern: Vec<char> = chars(pattern).collect();
         let mut tokens = Vec::new();
-        let mut rest = pattern;
+        let mut rest = pattern.as_slice();
         while let [first, tail @ ..] = rest {
             rest = tail;
             match first {
-                b'*' if double == DoubleStar::CrossesFolders && tail.starts_with(b"*") => {
+                '*' if double == DoubleStar::CrossesFolders && tail.starts_with(&['*']) => {
                     rest = &tail[1..];
-                    if rest.starts_with(b"/") {
-                        rest = &rest[1..];
-                        tokens.extend([Token::Folders, Token::UpToSlash]);
-                    } else {
+                    // `**` before a plain text is any beginning; otherwise it is any number of whole folders.
+                    let plain = tokens.is_empty() && !rest.iter().any(|c| matches!(c, '*' | '?' | '[' | ']' | '\\'));
+                    let slash = rest.starts_with(&['/']);
+                    rest = &rest[usize::from(slash)..];
+                    if rest.is_empty() || (plain && !slash) {
                         tokens.push(Token::Everything);
+                    } else {
+                        tokens.extend([Token::Folders, Token::UpToSlash]);
                     }
                 }
-                b'*' => tokens.push(Token::Star),
-                b'?' => tokens.push(Token::Any),
-                b'[' => {
+                '*' => tokens.push(Token::Star),
+                '?' => tokens.push(Token::Any),
+                '[' => {
                     let (token, after) = class(tail)?;
                     tokens.push(token);
                     rest = after;
                 }
-                b'\\' => {
-                    let (byte, after) = tail.split_first().ok_or("it ends in a backslash")?;
-                    tokens.push(Token::Byte(*byte));
+                '\\' => {
+                    let (literal, after) = tail.split_first().ok_or("it ends in a backslash")?;
+                    tokens.push(Token::Char(*literal));
                     rest = after;
                 }
-                byte => tokens.push(Token::Byte(*byte)),
+                literal => tokens.push(Token::Char(*literal)),
             }
         }
         Ok(Glob(tokens))
@@ -78,22 +82,22 @@ impl Glob {
         let mut states = vec![false; tokens.len() + 1];
         states[0] = true;
         self.skip_empty(&mut states);
-        for byte in text {
+        for c in chars(text) {
             let mut next = vec![false; tokens.len() + 1];
             for (at, token) in tokens.iter().enumerate().filter(|(at, _)| states[*at]) {
                 match token {
-                    Token::Byte(wanted) => next[at + 1] |= wanted == byte,
-                    Token::Any => next[at + 1] |= *byte != b'/',
+                    Token::Char(wanted) => next[at + 1] |= *wanted == c,
+                    Token::Any => next[at + 1] |= c != '/',
                     Token::Class { negated, ranges } => {
-                        let inside = ranges.iter().any(|(low, high)| (*low..=*high).contains(byte));
-                        next[at + 1] |= *byte != b'/' && inside != *negated;
+                        let inside = ranges.iter().any(|(low, high)| (*low..=*high).contains(&c));
+                        next[at + 1] |= inside != *negated;
                     }
-                    Token::Star => next[at] |= *byte != b'/',
+                    Token::Star => next[at] |= c != '/',
                     Token::Everything => next[at] = true,
                     Token::Folders => {}
                     Token::UpToSlash => {
                         next[at] = true;
-                        next[at + 1] |= *byte == b'/';
+                        next[at + 1] |= c == '/';
                     }
                 }
             }
@@ -105,7 +109,7 @@ impl Glob {
 
     /// Steps over tokens that may match nothing.
     fn skip_empty(&self, states: &mut [bool]) {
-        for (at, token) in self.0.iter().enumerate().filter(|(_, token)| !matches!(token, Token::Byte(_))) {
+        for (at, token) in self.0.iter().enumerate().filter(|(_, token)| !matches!(token, Token::Char(_))) {
             match token {
                 Token::Star | Token::Everything if states[at] => states[at + 1] = true,
                 Token::Folders if states[at] => {
@@ -118,35 +122,47 @@ impl Glob {
     }
 }
 
-fn class(mut rest: &[u8]) -> Result<(Token, &[u8]), &'static str> {
-    const OPEN: &str = "its '[' is never closed";
-    let negated = matches!(rest.first(), Some(b'^' | b'!'));
-    if negated {
-        rest = &rest[1..];
+/// The characters of a name; each byte that belongs to none counts as one.
+fn chars(text: &[u8]) -> impl Iterator<Item = char> {
+    text.utf8_chunks().flat_map(|chunk| {
+        let wrong = std::iter::repeat_n(char::REPLACEMENT_CHARACTER, chunk.invalid().len());
+        chunk.valid().chars().chain(wrong)
+    })
+}
+
+fn class(mut rest: &[char]) -> Result<(Token, &[char]), &'static str> {
+    fn take(rest: &mut &[char]) -> Result<char, &'static str> {
+        const OPEN: &str = "its '[' is never closed";
+        let mut next = || {
+            let (c, after) = rest.split_first().ok_or(OPEN)?;
+            *rest = after;
+            Ok(*c)
+        };
+        match next()? {
+            '\\' => next(),
+            '-' => Err("'-' needs a backslash in '[...]'"),
+            ']' => Err("']' needs a backslash in '[...]'"),
+            c => Ok(c),
+        }
     }
+    let negated = rest.first() == Some(&'^');
+    rest = &rest[usize::from(negated)..];
     let mut ranges = Vec::new();
     loop {
-        let mut take = || -> Result<u8, &'static str> {
-            let (byte, after) = rest.split_first().ok_or(OPEN)?;
-            rest = after;
-            if *byte != b'\\' {
-                return Ok(*byte);
+        let low = take(&mut rest)?;
+        let high = match rest.first() {
+            Some('-') => {
+                rest = &rest[1..];
+                // What is wrong with `[a-]` is its dash.
+                if rest.first() == Some(&']') {
+                    return Err("'-' needs a backslash in '[...]'");
+                }
+                take(&mut rest)?
             }
-            let (byte, after) = rest.split_first().ok_or(OPEN)?;
-            rest = after;
-            Ok(*byte)
-        };
-        let low = take()?;
-        let high = if rest.first() == Some(&b'-') && rest.get(1).is_some_and(|b| *b != b']') {
-            rest = &rest[1..];
-            let (byte, after) = rest.split_first().ok_or(OPEN)?;
-            rest = after;
-            *byte
-        } else {
-            low
+            _ => low,
         };
         ranges.push((low, high));
-        if rest.first() == Some(&b']') {
+        if rest.first() == Some(&']') {
             return Ok((Token::Class { negated, ranges }, &rest[1..]));
         }
     }
@@ -165,6 +181,8 @@ mod tests {
             ("a?c", "a/c", false),
             ("[a-c]x", "bx", true),
             ("[^a-c]x", "bx", false),
+            ("[!a]x", "!x", true),
+            ("[!a]x", "bx", false),
             ("\\*", "*", true),
             ("\\*", "a", false),
             ("yarn.loc[k]", "yarn.lock", true),
@@ -181,8 +199,11 @@ mod tests {
         }
         let glob = Glob::new(b"**/x", DoubleStar::IsStar).unwrap();
         assert!(glob.matches(b"a/x") && !glob.matches(b"a/b/x"));
-        assert!(Glob::new(b"[a", DoubleStar::IsStar).is_err());
-        assert!(Glob::new(b"a\\", DoubleStar::IsStar).is_err());
+        for wrong in ["[a", "a\\", "[", "[^", "[^bc", "[]a]", "[-]", "[x-]", "[-x]", "[a-b-c]"] {
+            assert!(Glob::new(wrong.as_bytes(), DoubleStar::IsStar).is_err(), "{wrong}");
+        }
+        let glob = Glob::new(b"a?b", DoubleStar::IsStar).unwrap();
+        assert!(glob.matches("aéb".as_bytes()) && glob.matches(b"a\xffb") && !glob.matches(b"a\xff\xffb"));
     }
 
     #[test]

@@ -62,9 +62,37 @@ impl Layout {
         Ok(layout)
     }
 
+    /// Opens a layout for reading that somebody else has made; nothing is written to it.
+    ///
+    /// # Errors
+    /// A folder that is no layout.
+    pub fn read(dir: &Path) -> Result<Layout> {
+        let mark = dir.join("oci-layout");
+        let failed = || format!("{} is no folder in the OCI image layout", dir.display());
+        let in_use = File::open(&mark).or_usage(failed)?;
+        let mut text = String::new();
+        (&in_use).take(MAX_DOCUMENT).read_to_string(&mut text).or_usage(failed)?;
+        let version = serde_json::from_str::<serde_json::Value>(&text).or_usage(failed)?["imageLayoutVersion"].clone();
+        if version != "1.0.0" {
+            return Err(Error::usage(failed()).because(format!("its version is {version}, and only 1.0.0 is known")));
+        }
+        Ok(Layout { dir: dir.to_owned(), blobs: dir.join("blobs/sha256"), in_use })
+    }
+
+    /// The names that it gives.
+    pub fn names(&self) -> Result<Vec<String>> {
+        let entries = self.index()?.manifests;
+        Ok(entries.into_iter().filter_map(|entry| entry.annotations.get(REF_NAME).cloned()).collect())
+    }
+
     /// The folder.
     pub fn dir(&self) -> &Path {
         &self.dir
+    }
+
+    /// Where a blob of a layout stands, by the layout's folder.
+    pub fn blob_in(dir: &Path, digest: &Digest) -> PathBuf {
+        dir.join("blobs/sha256").join(digest.hex())
     }
 
     /// Where a blob stands.

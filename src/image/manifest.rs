@@ -1,6 +1,7 @@
 //! The OCI image manifest, and the descriptors that point from one document to the next.
 
 use std::collections::BTreeMap;
+use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
@@ -86,6 +87,13 @@ impl Platform {
         let variant = self.variant.as_deref();
         let any = variant.is_none() || variant == arch.variant() || (arch == Arch::Arm64 && variant == Some("v8"));
         self.os == "linux" && self.architecture == arch.go() && any
+    }
+}
+
+impl fmt::Display for Platform {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.os, self.architecture)?;
+        self.variant.as_ref().map_or(Ok(()), |variant| write!(f, "/{variant}"))
     }
 }
 

@@ -2,17 +2,17 @@
 //! a manifest and an index in an OCI layout.
 //!
 //! ```text
-//! Dockerfile + Context + Target -> assemble -> Layout
+//! Dockerfile + Context + Target -> build -> Layout
 //! ```
 
-mod assemble;
+mod archive;
 mod base;
 mod blob;
+mod build;
 mod cache;
 mod config;
-mod context;
-mod copy;
 mod dockerfile;
+pub mod export;
 mod glob;
 mod gzip;
 mod ignore;
@@ -20,30 +20,34 @@ mod index;
 mod layer;
 mod layout;
 mod manifest;
-mod names;
+mod merged;
 mod prune;
-mod settings;
+mod root_layer;
 mod time;
-mod tree;
+pub mod unpack;
 
 #[cfg(test)]
 mod tests;
 
-pub use assemble::{BuiltImage, Target, assemble, base_name, index};
-pub use base::BaseImage;
+pub use base::{BaseImage, choose};
 pub use blob::BlobWriter;
+pub use build::{
+    Base, BuiltImage, Context, Download, FinishedStage, Folders, Note, Ownership, Request, RunRequest, Services,
+    StepMount, Steps, Target, build, index, stage_arch, stages,
+};
 pub use cache::{BuiltLayer, LayerCache, Origin};
 pub use config::{Empty, Health, History, ImageConfig, RootFs, Runtime};
-pub use context::Context;
 pub use dockerfile::{
-    Command, Copy, CopyKind, Dockerfile, From, Healthcheck, Instruction, Pair, ParseError, Scope, Span, Stage, Step,
-    Word,
+    Command, Copy, CopyKind, CopySource, Dockerfile, FileMode, From, Graph, Healthcheck, Heredoc, Instruction,
+    MountFlag, OnBuild, Pair, ParseError, PlannedStage, Run, RunMount, Scope, Script, Sharing, Source, Span, Stage,
+    Step, Triggers, Word,
 };
 pub use ignore::Ignore;
 pub use index::Index;
-pub use layer::{Content, Entries, Entry, LayerKey, Stamp};
+pub use layer::{Content, Device, Entries, Entry, LayerKey, Stamp, Xattrs};
 pub use layout::{Layout, REF_NAME};
 pub use manifest::{Descriptor, Manifest, Platform, media_type};
-pub use names::{ImageName, PlainName, SuffixStyle};
+pub use merged::MergedImage;
 pub use prune::Pruned;
+pub use root_layer::RootLayer;
 pub use time::rfc3339;

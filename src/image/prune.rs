@@ -1,10 +1,12 @@
 //! Removing what no name of a layout leads to any more.
 
 use std::collections::BTreeSet;
-use std::fs;
+use std::fs::{self, File};
+use std::io;
+use std::path::PathBuf;
 
 use super::{Descriptor, Index, Layout, Manifest};
-use crate::domain::{Digest, Result, ResultExt};
+use crate::domain::{Digest, DigestReader, Result, ResultExt};
 
 /// What pruning did.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -50,6 +52,27 @@ impl Layout {
             }
         }
         Ok(Pruned::Removed { files, bytes })
+    }
+
+    /// Blobs whose bytes do not have the digest of their name, and what they have.
+    ///
+    /// # Errors
+    /// A blob that cannot be read.
+    pub fn damaged(&self) -> Result<Vec<(PathBuf, Digest)>> {
+        let mut damaged = Vec::new();
+        let failed = || format!("cannot list {}", self.blobs().display());
+        for entry in fs::read_dir(self.blobs()).or_environment(failed)? {
+            let path = entry.or_environment(failed)?.path();
+            let failed = || format!("cannot read {}", path.display());
+            let mut reader = DigestReader::new(File::open(&path).or_environment(failed)?);
+            io::copy(&mut reader, &mut io::sink()).or_environment(failed)?;
+            let (found, _) = reader.finish();
+            if path.file_name().is_none_or(|name| name.to_string_lossy() != found.hex()) {
+                damaged.push((path, found));
+            }
+        }
+        damaged.sort();
+        Ok(damaged)
     }
 
     fn mark(&self, descriptor: &Descriptor, used: &mut BTreeSet<Digest>, depth: usize) -> Result<()> {

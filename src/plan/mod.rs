@@ -2,6 +2,8 @@
 
 mod dockerfile;
 mod environment;
+mod image;
+mod names;
 mod needs;
 mod planner;
 mod render;
@@ -9,9 +11,10 @@ mod step;
 
 pub use dockerfile::render_dockerfile;
 pub use environment::{OUTPUT, SOURCE, prefix};
-pub use planner::{BuilderCommand, Facts, Goal, builder_command, plan, test_command};
+pub use names::ProjectImages;
+pub use planner::{BaseName, BuilderCommand, Facts, Goal, builder_command, plan, test_command};
 pub use render::{Format, State, render};
 pub use step::{
-    ArchiveLayer, Command, ImageBuild, LibraryBuild, OutputFile, PackageLayer, Plan, Preparation, Program,
-    ProgramBuild, ProgramSource, Step, StepId, Work,
+    ArchiveLayer, BaseBuild, Command, EmulatorFile, ImageBuild, LibraryBuild, OutputFile, PackageLayer, Plan,
+    Preparation, Program, ProgramBuild, ProgramSource, Step, StepId, Work,
 };

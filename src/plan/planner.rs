@@ -1,14 +1,15 @@
 //! From a project and the facts of the machine to a plan.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::environment::{Builder, OUTPUT, SOURCE, go_build, prefix, shell};
+use super::image::{Makers, image_build};
 use super::needs::Needs;
 use super::step::{
-    ArchiveLayer, Command, ImageBuild, LibraryBuild, OutputFile, PackageLayer, Plan, Preparation, Program,
+    ArchiveLayer, BaseBuild, Command, EmulatorFile, LibraryBuild, OutputFile, PackageLayer, Plan, Preparation,
     ProgramBuild, ProgramSource, Step, StepId, Work,
 };
-use crate::config::{Binary, Component, LibraryChoice, Origin, Project, Variables};
+use crate::config::{BaseSource, Binary, Component, ImageSource, LibraryChoice, Origin, Project, Variables};
 use crate::domain::{Arch, Digest, Error, Name, Result, ResultExt};
 
 /// What planning must know beside the project.
@@ -24,6 +25,30 @@ pub struct Facts {
     pub epoch: u64,
     /// Labels that every image gets.
     pub labels: BTreeMap<String, String>,
+    /// The images that an image of the project starts from or copies from, for one of its architectures; those of the
+    /// project itself are not among them.
+    pub bases: BTreeMap<(Name, Arch), BTreeSet<BaseName>>,
+    /// The images that run commands of another architecture than the machine's.
+    pub emulated: BTreeSet<(Name, Arch)>,
+    /// The stage that images end with, if it is none that they say themselves.
+    pub stage: Option<String>,
+}
+
+/// An image that is none of the project's, by its name after FROM, for an architecture: not always that of the image
+/// that it is for.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct BaseName {
+    /// As in `debian:trixie-slim`.
+    pub name: String,
+    /// For whom.
+    pub arch: Arch,
+}
+
+impl BaseName {
+    /// The step that has it.
+    pub fn step(&self) -> StepId {
+        StepId::new(&["base", &self.name, self.arch.name()])
+    }
 }
 
 /// What is wanted; empty lists mean everything.
@@ -199,17 +224,44 @@ impl Planner<'_> {
         }
     }
 
+    /// What runs programs of the project's other architectures.
     fn emulator(&mut self) -> Result<()> {
-        let foreign: Vec<Arch> = self.project.arches.iter().copied().filter(|arch| *arch != self.facts.host).collect();
-        if foreign.is_empty() {
-            return Ok(());
+        match self.project.arches.iter().any(|arch| *arch != self.facts.host) {
+            true => self.emulators().map(|_| ()),
+            false => Ok(()),
         }
-        let emulators = &self.project.toolchain.emulator;
-        // All of them, so that the next project's architectures need no other layer.
-        let others = self.project.toolchain.arches.iter().filter(|arch| **arch != self.facts.host);
-        let keep = others.map(|arch| Variables::of_arch(*arch).expand(&emulators.program)).collect::<Result<_>>()?;
-        self.packages("emulators", None, emulators.packages.clone(), keep);
-        Ok(())
+    }
+
+    /// An image that is none of the project's.
+    fn external(&mut self, base: &BaseName) -> Result<StepId> {
+        let source = self.project.base(&base.name)?;
+        let (mut files, mut owners, mut emulator) = (BTreeMap::new(), BTreeMap::new(), None);
+        if let BaseSource::Bootstrap(root) = &source {
+            let debian = self.project.catalogue.debian()?;
+            files = debian.files(root)?;
+            owners = debian.owners;
+            if base.arch != self.facts.host {
+                let path = Variables::of_arch(base.arch).expand(&self.project.toolchain.emulator.program)?;
+                emulator = Some(EmulatorFile { step: self.emulators()?, path });
+            }
+        }
+        let needs = emulator.iter().map(|emulator| emulator.step.clone()).collect();
+        // An image is what its digest says, wherever it comes from; that is an input of its own, once it is known.
+        let root = match &source {
+            BaseSource::Bootstrap(root) => Some(root),
+            BaseSource::Layout { .. } | BaseSource::Registry { .. } => None,
+        };
+        let inputs = [("definition", Digest::of_json(&(root, base.arch, &files, &owners)).to_string())];
+        let work = Work::Base(BaseBuild { image: base.name.clone(), source, files, owners, emulator });
+        Ok(self.add(base.step(), Some(base.arch), needs, &inputs, work))
+    }
+
+    /// All of them, so that the next project's architectures need no other layer; the host's too, for images.
+    fn emulators(&mut self) -> Result<StepId> {
+        let toolchain = &self.project.toolchain;
+        let program = |arch: &Arch| Variables::of_arch(*arch).expand(&toolchain.emulator.program);
+        let keep = toolchain.arches.iter().map(program).collect::<Result<_>>()?;
+        Ok(self.packages("emulators", None, toolchain.emulator.packages.clone(), keep))
     }
 
     fn library(&mut self, library: &LibraryChoice, arch: Arch) -> Result<StepId> {
@@ -387,44 +439,49 @@ impl Planner<'_> {
 
     fn image(&mut self, key: &Name, arch: Arch) -> Result<()> {
         let project = self.project;
-        let image = &project.images[key];
-        let mut programs = BTreeMap::new();
-        let mut needs = Vec::new();
-        for (inside, output) in &image.programs {
-            let (name, binary) = project
-                .binaries
-                .iter()
-                .find(|(name, binary)| binary.output_names(name).contains(&output))
-                .ok_or_else(|| Error::bug(format!("nothing makes '{output}'")))?;
-            if !binary.arches.contains(&arch) {
-                return Err(Error::usage(format!("binary '{name}' is not built for {arch}"))
-                    .hint("give the image the same `arches` as its programs"));
+        let mut makers = Makers::default();
+        for source in project.images[key].files.values() {
+            match source {
+                ImageSource::Program(output) => {
+                    makers.programs.insert(output.clone(), self.maker(output, arch)?);
+                }
+                ImageSource::Emulator => makers.emulators = Some(self.emulators()?),
+                ImageSource::Path(_) => {}
             }
-            let step = self.binary(name, binary, arch).context(|| format!("binary '{name}'"))?;
-            needs.push(step.clone());
-            programs.insert(inside.clone(), Program { step, output: output.clone() });
         }
-        let variables = self.facts.variables.clone().with_arch(arch);
-        let expand = |map: &BTreeMap<String, String>| -> Result<BTreeMap<String, String>> {
-            map.iter().map(|(name, value)| Ok((name.clone(), variables.expand(value)?))).collect()
+        let mut bases = Vec::new();
+        for base in self.facts.bases.get(&(key.clone(), arch)).into_iter().flatten() {
+            bases.push(self.external(base).context(|| format!("base '{}'", base.name))?);
+        }
+        let emulator = match self.facts.emulated.contains(&(key.clone(), arch)) {
+            true => {
+                let path = Variables::of_arch(arch).expand(&project.toolchain.emulator.program)?;
+                Some(EmulatorFile { step: self.emulators()?, path })
+            }
+            false => None,
         };
-        let name = variables.expand(&image.name)?;
-        let tags = image.tags.iter().map(|tag| Ok(format!("{name}:{}", variables.expand(tag)?)));
-        let mut labels = self.facts.labels.clone();
-        labels.entry("org.opencontainers.image.title".into()).or_insert_with(|| key.to_string());
-        labels.extend(expand(&image.labels)?);
-        let build = ImageBuild {
-            image: key.clone(),
-            names: tags.collect::<Result<_>>()?,
-            dockerfile: image.dockerfile.clone(),
-            programs,
-            files: image.files.clone(),
-            args: expand(&image.args)?,
-            labels,
-            created: self.facts.epoch,
-        };
+        let mut build = image_build(project, self.facts, key, arch, &makers)?;
+        let mut needs: Vec<StepId> = makers.programs.into_values().chain(makers.emulators).collect();
+        let emulators = emulator.iter().map(|emulator| emulator.step.clone());
+        let emulators: Vec<StepId> = emulators.filter(|step| !needs.contains(step)).collect();
+        needs.extend(emulators);
+        needs.extend(bases.iter().cloned());
+        (build.bases, build.emulator) = (bases, emulator);
         let id = StepId::new(&["image", key.as_str(), arch.name()]);
         self.add(id, Some(arch), needs, &[], Work::Image(build));
         Ok(())
+    }
+
+    /// The step that makes a program for an image.
+    fn maker(&mut self, output: &Name, arch: Arch) -> Result<StepId> {
+        let project = self.project;
+        let makes = |(name, binary): &(&Name, &Binary)| binary.output_names(name).contains(&output);
+        let found = project.binaries.iter().find(makes);
+        let (name, binary) = found.ok_or_else(|| Error::bug(format!("nothing makes '{output}'")))?;
+        if !binary.arches.contains(&arch) {
+            return Err(Error::usage(format!("binary '{name}' is not built for {arch}"))
+                .hint("give the image the same `arches` as its programs"));
+        }
+        self.binary(name, binary, arch).context(|| format!("binary '{name}'"))
     }
 }

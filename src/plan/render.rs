@@ -6,6 +6,7 @@ use std::fmt::Write;
 use serde::Serialize;
 
 use super::step::{Command, Plan, ProgramSource, Step, StepId, Work};
+use crate::config::{BaseSource, Expansion, Variant};
 use crate::domain::{Digest, Result, ResultExt};
 
 /// How a plan is shown.
@@ -131,11 +132,56 @@ fn details(step: &Step) -> Vec<(&'static str, String)> {
             let outputs: Vec<&str> = program.outputs.iter().map(|output| output.name.as_str()).collect();
             lines.push(("outputs", outputs.join(" ")));
         }
+        Work::Base(base) => {
+            let source = match &base.source {
+                BaseSource::Layout { folder, name } => {
+                    format!("{} of {}", name.as_ref().unwrap_or(&base.image), folder.display())
+                }
+                BaseSource::Registry { image, .. } => image.clone(),
+                BaseSource::Bootstrap(root) => {
+                    let variant = match root.variant {
+                        Variant::Minbase => "minbase",
+                        Variant::Essential => "essential",
+                    };
+                    let packages: String = root.packages.iter().map(|name| format!(" {name}")).collect();
+                    let updates = if root.updates { " with its updates" } else { "" };
+                    format!("packages of {}{updates}: {variant}{packages}", root.suite)
+                }
+            };
+            lines.push(("source", source));
+            if let Some(emulator) = &base.emulator {
+                lines.push(("emulated by", format!("{} of {}", emulator.path, emulator.step)));
+            }
+        }
         Work::Image(image) => {
-            lines.push(("names", image.names.join(" ")));
-            lines.push(("dockerfile", image.dockerfile.display().to_string()));
+            let arch = step.arch.map(|arch| image.names_for(arch)).unwrap_or_default();
+            let names: Vec<String> = arch.iter().chain(image.index_names()).map(ToString::to_string).collect();
+            lines.push(("names", names.join(" ")));
+            match &image.expansion {
+                Expansion::None => lines.push(("dockerfile", image.dockerfile.display().to_string())),
+                _ => lines.push(("template", image.dockerfile.display().to_string())),
+            }
+            for base in &image.bases {
+                lines.push(("base", base.to_string()));
+            }
+            if let Expansion::Literal(substitution) = &image.expansion {
+                lines.extend(substitution.values().map(|(name, value)| ("put in", format!("{name} = {value}"))));
+            }
+            if image.dockerfile.parent() != Some(&image.context) {
+                lines.push(("context", image.context.display().to_string()));
+            }
+            if let Some(target) = &image.target {
+                lines.push(("stage", target.clone()));
+            }
+            if let Some(emulator) = &image.emulator {
+                lines.push(("emulated by", format!("{} of {}", emulator.path, emulator.step)));
+            }
+            lines.extend(image.args.iter().map(|(name, value)| ("argument", format!("{name} = {value}"))));
             for (inside, program) in &image.programs {
                 lines.push(("file", format!("{inside} = {} of {}", program.output, program.step)));
+            }
+            for (inside, emulator) in &image.emulators {
+                lines.push(("file", format!("{inside} = {} of {}", emulator.path, emulator.step)));
             }
             for (inside, path) in &image.files {
                 lines.push(("file", format!("{inside} = {}", path.display())));

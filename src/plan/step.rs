@@ -6,8 +6,8 @@ use std::path::PathBuf;
 
 use serde::Serialize;
 
-use crate::config::SourceArchive;
-use crate::domain::{Arch, GlibcVersion, Name};
+use crate::config::{BaseSource, Expansion, Naming, SourceArchive};
+use crate::domain::{Arch, GlibcVersion, ImageName, Name};
 
 /// Everything that is to be done. A step stands after those that it needs.
 #[derive(Debug, Clone, Default, Serialize)]
@@ -67,6 +67,8 @@ pub enum Work {
     Preparation(Preparation),
     /// Programs.
     Program(ProgramBuild),
+    /// An image that others start from.
+    Base(BaseBuild),
     /// An image of one architecture.
     Image(ImageBuild),
 }
@@ -175,23 +177,66 @@ pub struct Command {
     pub network: bool,
 }
 
+/// An image to have for one architecture, for others to start from.
+#[derive(Debug, Clone, Serialize)]
+pub struct BaseBuild {
+    /// Its name, as after FROM.
+    pub image: String,
+    /// Where it comes from.
+    pub source: BaseSource,
+    /// What is written beside the packages of one that is made of them: texts by path.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub files: BTreeMap<String, String>,
+    /// Owners by path, for what the packages' own scripts cannot give away.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub owners: BTreeMap<String, String>,
+    /// What runs the scripts of packages of another architecture.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub emulator: Option<EmulatorFile>,
+}
+
 /// An image to assemble.
 #[derive(Debug, Clone, Serialize)]
 pub struct ImageBuild {
     /// Its key in the project.
     pub image: Name,
+    /// Its name, without a tag and without an architecture.
+    pub repository: String,
     /// Its names with tags, without an architecture.
-    pub names: Vec<String>,
-    /// The Dockerfile.
+    pub names: Vec<ImageName>,
+    /// What the images of its architectures are called.
+    pub naming: Naming,
+    /// The Dockerfile, or what it is expanded from.
     pub dockerfile: PathBuf,
+    /// How the Dockerfile comes out of that.
+    pub expansion: Expansion,
+    /// The folder of the build context.
+    pub context: PathBuf,
+    /// The stage to build; the last one when absent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub target: Option<String>,
+    /// Steps of the images that it starts from or copies from.
+    pub bases: Vec<StepId>,
+    /// What runs its commands, if they are of another architecture than the machine.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub emulator: Option<EmulatorFile>,
     /// Names in the context of programs.
     pub programs: BTreeMap<String, Program>,
+    /// Names in the context of emulators.
+    pub emulators: BTreeMap<String, EmulatorFile>,
     /// Names in the context of files.
     pub files: BTreeMap<String, PathBuf>,
     /// Values of ARG.
     pub args: BTreeMap<String, String>,
     /// Labels.
     pub labels: BTreeMap<String, String>,
+    /// Whether RUN may use the network.
+    pub network: bool,
+    /// Whether steps that were done need not run again.
+    pub cached: bool,
+    /// Files of structure tests.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub tests: Vec<PathBuf>,
     /// When the image counts as made, in seconds since 1970.
     pub created: u64,
 }
@@ -203,4 +248,13 @@ pub struct Program {
     pub step: StepId,
     /// The name of the output.
     pub output: Name,
+}
+
+/// What runs an image's architecture on the machine that builds it.
+#[derive(Debug, Clone, Serialize)]
+pub struct EmulatorFile {
+    /// The layer with the emulators.
+    pub step: StepId,
+    /// The path in it.
+    pub path: String,
 }

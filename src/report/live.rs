@@ -68,7 +68,8 @@ pub(super) fn words(progress: &Progress, room: usize) -> String {
     let Progress { what, done, total } = *progress;
     let in_bytes = what.contains("download");
     let Some(total) = total else {
-        return format!("{what} {}", if in_bytes { bytes(done) } else { number(done) });
+        let amount = || if in_bytes { bytes(done) } else { number(done) };
+        return if done == 0 { what.to_owned() } else { format!("{what} {}", amount()) };
     };
     let amount = if in_bytes { bytes_of(done, total) } else { format!("{} of {}", number(done), number(total)) };
     let part = percentage(done, total);

@@ -41,8 +41,8 @@ pub async fn fetch(fetcher: &Fetcher<'_>, archive: &SourceArchive, step: &str) -
     let mut failures: Vec<String> = Vec::new();
     for origin in &archive.sources {
         let result = match address(fetcher, origin) {
-            Ok(url) => match download(fetcher, &url, archive, step).await {
-                Ok(()) => return Ok((place, Some(Source { from: url, sha256: archive.sha256 }))),
+            Ok(url) => match download(fetcher, &url, Some(archive.sha256), step).await {
+                Ok(_) => return Ok((place, Some(Source { from: url, sha256: archive.sha256 }))),
                 Err(error) => format!("{url}: {error}"),
             },
             Err(error) => format!("{origin}: {error}"),
@@ -55,6 +55,30 @@ pub async fn fetch(fetcher: &Fetcher<'_>, archive: &SourceArchive, step: &str) -
     Err(Error::environment(format!("no source gives {}", archive.sha256)).because(failures.join("; ")))
 }
 
+/// The file behind an address: with a digest that is known, from the store if it is there; without, downloaded anew.
+///
+/// # Errors
+/// An environment error that names the address.
+pub async fn fetch_url(
+    fetcher: &Fetcher<'_>,
+    url: &str,
+    digest: Option<Digest>,
+    step: &str,
+) -> Result<(PathBuf, Digest)> {
+    if let Some(digest) = digest {
+        let place = fetcher.store.place(Bucket::Sources, &digest);
+        if place.exists() {
+            return Ok((place, digest));
+        }
+    }
+    if fetcher.offline {
+        return Err(Error::environment(format!("{url} is to be downloaded, and --offline forbids it"))
+            .hint("with --checksum, it is taken from the store once it is there"));
+    }
+    let found = download(fetcher, url, digest, step).await.context(|| url.to_owned())?;
+    Ok((fetcher.store.place(Bucket::Sources, &found), found))
+}
+
 fn address(fetcher: &Fetcher<'_>, origin: &SourceOrigin) -> Result<String> {
     match origin {
         SourceOrigin::Url(url) => Ok(url.clone()),
@@ -62,7 +86,8 @@ fn address(fetcher: &Fetcher<'_>, origin: &SourceOrigin) -> Result<String> {
     }
 }
 
-async fn download(fetcher: &Fetcher<'_>, url: &str, archive: &SourceArchive, step: &str) -> Result<()> {
+/// Downloads a file into the store; its digest, which must be the expected one if there is one.
+async fn download(fetcher: &Fetcher<'_>, url: &str, expected: Option<Digest>, step: &str) -> Result<Digest> {
     // Someone may have chosen another provider; that is as good.
     let _ = rustls::crypto::ring::default_provider().install_default();
     let client = reqwest::Client::builder()
@@ -94,9 +119,10 @@ async fn download(fetcher: &Fetcher<'_>, url: &str, archive: &SourceArchive, ste
         fetcher.events.emit(Event::Progress { step: step.to_owned(), what: "downloading", done, total });
     }
     let (found, _, file) = writer.finish();
-    check(found, archive.sha256)?;
+    check(found, expected.unwrap_or(found))?;
     file.sync_all().or_environment(failed)?;
-    fetcher.store.keep(&path, &fetcher.store.place(Bucket::Sources, &archive.sha256))
+    fetcher.store.keep(&path, &fetcher.store.place(Bucket::Sources, &found))?;
+    Ok(found)
 }
 
 fn check(found: Digest, expected: Digest) -> Result<()> {

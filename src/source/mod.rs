@@ -6,6 +6,6 @@ mod git;
 mod tree;
 
 pub use archive::unpack;
-pub use fetch::{Fetcher, fetch};
+pub use fetch::{Fetcher, fetch, fetch_url};
 pub use git::GitFacts;
 pub use tree::{Tree, hash_tree};

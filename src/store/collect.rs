@@ -44,6 +44,18 @@ pub fn usage(store: &Store) -> Vec<Usage> {
         .collect()
 }
 
+/// What goes by its own use: nothing else knows whether it is needed.
+const AGING: [Bucket; 8] = [
+    Bucket::Steps,
+    Bucket::Resolutions,
+    Bucket::GoCache,
+    Bucket::Files,
+    Bucket::Layers,
+    Bucket::ImageLayers,
+    Bucket::ImageSteps,
+    Bucket::ImageCaches,
+];
+
 /// Removes work left by killed processes, steps not used for `unused_for` and everything that only they needed.
 /// The caller holds the exclusive lock. `remove` removes a tree.
 ///
@@ -85,7 +97,7 @@ pub fn collect(store: &Store, unused_for: Duration, remove: &dyn Fn(&Path) -> Re
             }
         }
     }
-    for bucket in [Bucket::Steps, Bucket::Resolutions, Bucket::GoCache, Bucket::Files, Bucket::Layers] {
+    for bucket in AGING {
         for path in entries(&store.bucket(bucket)) {
             if old(&path) {
                 discard(&path)?;

@@ -14,6 +14,10 @@
 //! gocache-v1/<builder>/                  Go's build cache
 //! files-v1/<digest of folder>.json       digests of files, by size, times and inode
 //! layers-v1/                             which blob an image layer came to
+//! image-layers-v1/<identity>/            an image layer as a folder, with its listing
+//! image-steps-v1/<key>.json              which layer a RUN came to
+//! image-caches-v1/<key>/                 what a RUN keeps for itself
+//! images-v1/                             an OCI layout: images that others start from, named by the keys of their steps
 //! ```
 
 mod check;

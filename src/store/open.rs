@@ -39,6 +39,14 @@ pub enum Bucket {
     Files,
     /// Which blob an image layer came to.
     Layers,
+    /// Layers of images as folders.
+    ImageLayers,
+    /// What the commands of images came to.
+    ImageSteps,
+    /// Folders that the commands of images keep for themselves.
+    ImageCaches,
+    /// Images that others start from: an OCI layout, in which they have the keys of their steps as names.
+    Images,
     /// Work in progress.
     Temporary,
     /// Locks of steps.
@@ -47,7 +55,7 @@ pub enum Bucket {
 
 impl Bucket {
     /// Every bucket, in the order in which `cache ls` shows them.
-    pub const ALL: [Bucket; 12] = [
+    pub const ALL: [Bucket; 16] = [
         Bucket::Records,
         Bucket::Steps,
         Bucket::Resolutions,
@@ -58,6 +66,10 @@ impl Bucket {
         Bucket::GoCache,
         Bucket::Files,
         Bucket::Layers,
+        Bucket::ImageLayers,
+        Bucket::ImageSteps,
+        Bucket::ImageCaches,
+        Bucket::Images,
         Bucket::Temporary,
         Bucket::Locks,
     ];
@@ -75,6 +87,10 @@ impl Bucket {
             Bucket::GoCache => "gocache-v1",
             Bucket::Files => "files-v1",
             Bucket::Layers => "layers-v1",
+            Bucket::ImageLayers => "image-layers-v1",
+            Bucket::ImageSteps => "image-steps-v1",
+            Bucket::ImageCaches => "image-caches-v1",
+            Bucket::Images => "images-v1",
             Bucket::Temporary => "tmp",
             Bucket::Locks => "locks",
         }
@@ -179,6 +195,21 @@ impl Store {
         let file = File::create(&path).or_environment(failed)?;
         file.lock().or_environment(failed)?;
         Ok(KeyLock { _file: file })
+    }
+
+    /// The same without waiting; `None` if somebody else has it.
+    ///
+    /// # Errors
+    /// An environment error when the lock cannot be made.
+    pub fn try_lock(&self, key: &Digest) -> Result<Option<KeyLock>> {
+        let path = self.place(Bucket::Locks, key);
+        let failed = || format!("cannot lock {}", path.display());
+        let file = File::create(&path).or_environment(failed)?;
+        match file.try_lock() {
+            Ok(()) => Ok(Some(KeyLock { _file: file })),
+            Err(std::fs::TryLockError::WouldBlock) => Ok(None),
+            Err(std::fs::TryLockError::Error(cause)) => Err(cause).or_environment(failed),
+        }
     }
 
     /// Moves a finished folder or file to its place. What is there already is kept: it has the same key.

@@ -16,7 +16,7 @@ fn sample() -> Test {
             "xbuild.yaml",
             format!(
                 "version: 1\nname: sample\narches: [{}, s390x]\nbinaries:\n  counter:\n    go: {{ package: ./counter, static: true, \
-                 ldflags: ['-X main.version={{{{ version }}}}'] }}\n    libs: [libpcap]\n  hello:\n    command: $CC -g -o hello $PWD/hello.c && \
+                 ldflags: ['-X main.version={{{{ version }}}}'] }}\n    libs: [libpcap]\n  hello:\n    command: $CC -g -static -o hello $PWD/hello.c && \
                  $CXX -g -o other hello.cc\n    outputs: {{ hello: hello, other: other }}\nimages:\n  sample:\n    dockerfile: \
                  images/Dockerfile\n    files: {{ hello: binaries/hello, counter: binaries/counter }}\n",
                 host()

@@ -183,17 +183,17 @@ fn a_layer_that_did_not_change_is_not_written_again() {
 }
 
 #[test]
-fn run_is_refused_with_its_line() {
+fn a_command_without_a_shell_is_told_with_its_line() {
     let test = sample().file("images/Dockerfile", "FROM scratch\nCOPY hello /\nRUN echo hello\n");
-    let run = test.xbuild(["images"]).status(2).stdout("");
-    run.stderr_contains("images/Dockerfile:3:1: RUN is not supported yet").run();
+    let run = test.xbuild(["images"]).status(1).stdout("");
+    run.stderr_contains("images/Dockerfile:3:1: RUN echo hello: exit code 127").run();
 }
 
 #[test]
 fn wrong_dockerfiles_are_told_with_their_lines() {
     for (text, parts) in [
         ("FROM scratch\nCPOY hello /\n", ["CPOY", ":2"]),
-        ("FROM scratch\nCOPY absent /\n", ["absent", "line 2"]),
+        ("FROM scratch\nCOPY absent /\n", ["absent", ":2:1"]),
         ("COPY hello /\n", ["FROM", ":1"]),
         ("", ["FROM", "Dockerfile"]),
     ] {

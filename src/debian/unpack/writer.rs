@@ -6,6 +6,7 @@ use std::fs;
 use std::io::{Read as _, Write as _};
 use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::{PermissionsExt as _, fchown};
+use std::path::PathBuf;
 
 use nix::sys::stat::futimens;
 use nix::sys::time::TimeSpec;
@@ -26,6 +27,7 @@ pub(super) struct Writer {
     pub(super) buffer: Vec<u8>,
     pub(super) paths: Vec<Vec<u8>>,
     pub(super) folders: BTreeMap<Vec<OsString>, Metadata>,
+    pub(super) owners: BTreeMap<PathBuf, (u32, u32)>,
     pub(super) newest: i64,
 }
 
@@ -47,14 +49,12 @@ impl Writer {
             return Ok(());
         }
         let header = entry.header();
-        let owner = (self.ownership == Ownership::Apply)
-            .then(|| Ok::<_, std::io::Error>((header.uid()?, header.gid()?)))
-            .transpose()
-            .or_environment(broken)?;
-        let owner = owner
-            .map(|(uid, gid)| Ok::<_, std::num::TryFromIntError>((u32::try_from(uid)?, u32::try_from(gid)?)))
-            .transpose()
-            .or_environment(broken)?;
+        let ids = header.uid().and_then(|uid| Ok((uid, header.gid()?))).or_environment(broken)?;
+        let owner = (u32::try_from(ids.0).or_environment(broken)?, u32::try_from(ids.1).or_environment(broken)?);
+        if owner != (0, 0) {
+            self.owners.insert(path.iter().collect(), owner);
+        }
+        let owner = (self.ownership == Ownership::Apply).then_some(owner);
         let mode = header.mode().or_environment(broken)? & 0o7777;
         let mtime = header.mtime().ok().and_then(|time| i64::try_from(time).ok()).unwrap_or_default();
         self.newest = self.newest.max(mtime);

@@ -78,7 +78,7 @@ impl Build<'_> {
             Work::Library(library) => self.library(&jobs[0], library, &scratch),
             Work::Preparation(preparation) => self.preparation(&jobs[0], preparation, &scratch),
             Work::Program(_) => self.programs(jobs, &scratch),
-            Work::Packages(_) | Work::Image(_) => Err(Error::bug("a step of another kind")),
+            Work::Packages(_) | Work::Base(_) | Work::Image(_) => Err(Error::bug("a step of another kind")),
         }
     }
 
@@ -207,7 +207,7 @@ impl Build<'_> {
     fn command(&self, command: &plan::Command) -> Command {
         let mut env = command.env.clone();
         env.insert("XBUILD_JOBS".into(), self.workshop.jobs.to_string());
-        Command { argv: command.argv.clone(), env, cwd: command.cwd.clone().into() }
+        Command { argv: command.argv.clone(), env, cwd: command.cwd.clone().into(), user: None }
     }
 
     fn keep_layer(&self, job: &Job, layer: &Path, cpu: f64) -> Result<()> {

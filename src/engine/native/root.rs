@@ -77,8 +77,12 @@ pub fn remove_as_root(path: &Path) -> Result<()> {
         other => return other,
     }
     let argv = ["/bin/rm", "-rf", "--one-file-system", "--"].map(str::to_owned).into_iter();
-    let command =
-        Command { argv: argv.chain([path.display().to_string()]).collect(), env: BTreeMap::new(), cwd: "/".into() };
+    let command = Command {
+        argv: argv.chain([path.display().to_string()]).collect(),
+        env: BTreeMap::new(),
+        cwd: "/".into(),
+        user: None,
+    };
     let spec = Spec {
         identity,
         root: None,

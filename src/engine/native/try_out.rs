@@ -88,5 +88,5 @@ fn command(workshop: &Workshop, command: &plan::Command) -> Command {
     if let Ok(terminal) = std::env::var("TERM") {
         env.entry("TERM".into()).or_insert(terminal);
     }
-    Command { argv: command.argv.clone(), env, cwd: command.cwd.clone().into() }
+    Command { argv: command.argv.clone(), env, cwd: command.cwd.clone().into(), user: None }
 }

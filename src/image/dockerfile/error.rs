@@ -1,6 +1,5 @@
 //! Where something stands in a Dockerfile, and what is wrong there.
 
-use std::fmt;
 use std::path::Path;
 
 use crate::domain::Error;
@@ -19,17 +18,16 @@ impl Span {
     pub fn error(self, message: impl Into<String>) -> ParseError {
         ParseError { line: self.line, column: self.column, message: message.into(), hint: None }
     }
-}
 
-impl fmt::Display for Span {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "line {}, column {}", self.line, self.column)
+    /// An error from elsewhere, at this place unless it has one already.
+    pub fn place(self, error: Error) -> Error {
+        error.at(self.line, self.column)
     }
 }
 
-/// What is wrong at one place of a Dockerfile.
+/// What is wrong at one place of a file.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("line {line}, column {column}: {message}")]
+#[error("{line}:{column}: {message}")]
 pub struct ParseError {
     /// Line, from 1.
     pub line: usize,
@@ -50,21 +48,17 @@ impl ParseError {
 
     /// The error as `FILE:LINE:COLUMN: message`.
     pub fn in_file(self, file: &Path) -> Error {
-        let error = Error::usage(format!("{}:{}:{}: {}", file.display(), self.line, self.column, self.message));
-        match self.hint {
-            Some(hint) => error.hint(hint),
-            None => error,
-        }
+        Error::from(self).in_file(file)
     }
 }
 
-impl std::convert::From<ParseError> for Error {
+/// The place stays; [`Error::in_file`] adds the file's name.
+impl From<ParseError> for Error {
     fn from(error: ParseError) -> Error {
-        let hint = error.hint.clone();
-        let error = Error::usage(error.to_string());
-        match hint {
-            Some(hint) => error.hint(hint),
-            None => error,
+        let placed = Error::usage(error.message).at(error.line, error.column);
+        match error.hint {
+            Some(hint) => placed.hint(hint),
+            None => placed,
         }
     }
 }

@@ -2,7 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use super::{Dockerfile, Pair, ParseError, Word, variable};
+use super::variable::{self, Syntax};
+use super::{Dockerfile, Heredoc, Pair, ParseError, Span, Word};
 use crate::domain::Arch;
 
 /// Arguments that every ARG line may ask for without a default, and FROM without an ARG line.
@@ -33,6 +34,8 @@ const PROXIES: [&str; 10] = [
 ];
 
 /// The variables in force while a Dockerfile is read from top to bottom.
+///
+/// A stage that is based on another goes on with a clone of that one's scope: arguments and environment are inherited.
 #[derive(Debug, Clone)]
 pub struct Scope {
     escape: char,
@@ -40,12 +43,15 @@ pub struct Scope {
     given: BTreeMap<String, String>,
     /// What ARG before FROM gave.
     global: BTreeMap<String, String>,
-    arguments: BTreeMap<String, String>,
-    environment: BTreeMap<String, String>,
+    /// What each name is worth: ENV and ARG alike, the later line wins.
+    values: BTreeMap<String, String>,
+    /// The ARG lines of the stage and of those it is based on, in order.
+    declared: Vec<(String, Option<String>)>,
 }
 
 impl Scope {
-    /// The scope of the FROM lines: `given` are the arguments of the command line.
+    /// The scope of the FROM lines: `given` are the arguments of the command line. TARGETSTAGE is the name of the last
+    /// stage, unless it is given.
     ///
     /// # Errors
     /// A default that does not expand.
@@ -55,28 +61,35 @@ impl Scope {
         build: Arch,
         given: &BTreeMap<String, String>,
     ) -> Result<Scope, ParseError> {
-        let predefined = predefined(target, build);
+        let mut predefined = predefined(target, build);
+        let stage = file.stages.last().and_then(|stage| stage.from.name.as_deref());
+        predefined.insert("TARGETSTAGE".to_owned(), stage.unwrap_or("default").to_owned());
+        for (name, value) in &mut predefined {
+            if let Some(given) = given.get(name) {
+                value.clone_from(given);
+            }
+        }
         let mut scope = Scope {
             escape: file.escape,
-            arguments: predefined.clone(),
+            values: predefined.clone(),
             predefined,
             given: given.clone(),
             global: BTreeMap::new(),
-            environment: BTreeMap::new(),
+            declared: Vec::new(),
         };
         for pair in &file.arguments {
             if let Some(value) = scope.argument_value(pair)? {
                 scope.global.insert(pair.name.text.clone(), value.clone());
-                scope.arguments.insert(pair.name.text.clone(), value);
+                scope.values.insert(pair.name.text.clone(), value);
             }
         }
         Ok(scope)
     }
 
-    /// The scope after a FROM line, with the environment of the base image.
+    /// The scope after a FROM line that names an image, with the image's environment.
     pub fn enter_stage(&mut self, environment: impl IntoIterator<Item = (String, String)>) {
-        self.arguments.clear();
-        self.environment = environment.into_iter().collect();
+        self.declared.clear();
+        self.values = environment.into_iter().collect();
     }
 
     fn argument_value(&self, pair: &Pair) -> Result<Option<String>, ParseError> {
@@ -95,28 +108,67 @@ impl Scope {
     /// # Errors
     /// A default that does not expand.
     pub fn declare(&mut self, pair: &Pair) -> Result<(), ParseError> {
-        if let Some(value) = self.argument_value(pair)? {
-            self.arguments.insert(pair.name.text.clone(), value);
+        let (name, value) = (pair.name.text.clone(), self.argument_value(pair)?);
+        if let Some(value) = &value {
+            self.values.insert(name.clone(), value.clone());
         }
+        self.declared.push((name, value));
         Ok(())
     }
 
     /// An ENV line; its values were expanded before any of them counts.
     pub fn set(&mut self, name: String, value: String) {
-        self.environment.insert(name, value);
+        self.values.insert(name, value);
     }
 
-    /// What a variable is worth: the environment wins over arguments.
+    /// What a variable is worth.
     pub fn get(&self, name: &str) -> Option<&str> {
-        self.environment.get(name).or_else(|| self.arguments.get(name)).map(String::as_str)
+        self.values.get(name).map(String::as_str)
+    }
+
+    /// Everything that is worth something, as RUN finds it in its environment: ENV and ARG.
+    pub fn variables(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.values.iter().map(|(name, value)| (name.as_str(), value.as_str()))
+    }
+
+    /// The ARG lines so far, those of the stages that this one is based on first; `None` for one without a value.
+    pub fn arguments(&self) -> impl Iterator<Item = (&str, Option<&str>)> {
+        self.declared.iter().map(|(name, value)| (name.as_str(), value.as_deref()))
+    }
+
+    /// Proxies that were given on the command line: RUN finds them in its environment in both spellings, unless a variable of
+    /// that name is set. They belong neither to a key nor to an image.
+    pub fn proxies(&self) -> BTreeMap<String, String> {
+        let mut proxies = BTreeMap::new();
+        for (name, value) in self.given.iter().filter(|(name, _)| PROXIES.contains(&name.as_str())) {
+            for name in [name.to_ascii_uppercase(), name.to_ascii_lowercase()] {
+                if !self.values.contains_key(&name) {
+                    proxies.insert(name, value.clone());
+                }
+            }
+        }
+        proxies
     }
 
     /// A word with its variables put in, and its quotes and escapes gone.
     ///
     /// # Errors
-    /// Quotes or braces that do not close, a `${name:?reason}` without a value.
+    /// Quotes or braces that do not close, a `${name:?reason}` without a value, a pattern that is none.
     pub fn expand(&self, word: &Word) -> Result<String, ParseError> {
-        variable::expand(word, self.escape, &|name| self.get(name).map(str::to_owned))
+        variable::expand(word, Syntax::new(self.escape), &|name| self.get(name).map(str::to_owned))
+    }
+
+    /// The text of a here-document of COPY or ADD: its variables are put in if it says so, its quotes stay.
+    ///
+    /// # Errors
+    /// As [`Scope::expand`].
+    pub fn expand_heredoc(&self, heredoc: &Heredoc) -> Result<String, ParseError> {
+        if !heredoc.expand {
+            return Ok(heredoc.text.clone());
+        }
+        let word = Word { span: Span { line: heredoc.first_line, column: 1 }, text: heredoc.text.clone() };
+        let syntax = Syntax { ignore_quotes: true, ..Syntax::new('\\') };
+        variable::expand(&word, syntax, &|name| self.get(name).map(str::to_owned))
     }
 
     /// Arguments that were given and that no ARG line asks for: most likely misspelt.

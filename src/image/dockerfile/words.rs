@@ -1,7 +1,7 @@
 //! A logical line cut into words, flags, pairs and JSON.
 
 use super::line::LogicalLine;
-use super::{Pair, ParseError, Word};
+use super::{Pair, ParseError, Span, Word};
 
 /// The rest of a logical line, from an offset.
 #[derive(Clone, Copy)]
@@ -26,8 +26,13 @@ impl<'a> Rest<'a> {
         self.text().is_empty()
     }
 
+    /// The place of its first character.
+    pub(super) fn span(&self) -> Span {
+        self.line.span(self.offset)
+    }
+
     pub(super) fn error(&self, message: impl Into<String>) -> ParseError {
-        self.line.span(self.offset).error(message)
+        self.span().error(message)
     }
 
     /// What comes after the first bytes of this.
@@ -90,12 +95,13 @@ impl<'a> Rest<'a> {
         Ok(words)
     }
 
-    /// Takes `--name=value` and `--name` from the front.
+    /// Takes `--name=value` and `--name` from the front; quotes and escapes go at once.
     pub(super) fn flags(&mut self) -> Result<Vec<Pair>, ParseError> {
         let mut flags = Vec::new();
         while self.text().starts_with("--") {
-            let word = self.word(0, self.word_end(0)?);
+            let mut word = self.word(0, self.word_end(0)?);
             *self = self.skip(word.text.len());
+            word.text = unquoted(&word.text, self.escape);
             if word.text == "--" {
                 break;
             }
@@ -105,17 +111,25 @@ impl<'a> Rest<'a> {
     }
 
     /// The rest as a JSON array of texts, if it is one.
-    pub(super) fn json(&self) -> Option<Vec<String>> {
-        if self.text().starts_with('[') { serde_json::from_str(self.text()).ok() } else { None }
+    pub(super) fn json(&self) -> Result<Option<Vec<String>>, ParseError> {
+        if !self.text().starts_with('[') {
+            return Ok(None);
+        }
+        let Ok(values) = serde_json::from_str::<Vec<serde_json::Value>>(self.text()) else { return Ok(None) };
+        let texts = values.into_iter().map(|value| match value {
+            serde_json::Value::String(text) => Ok(text),
+            value => Err(self.error(format!("{value} in a JSON array, which holds texts only")).hint(r#"as in ["a"]"#)),
+        });
+        texts.collect::<Result<_, _>>().map(Some)
     }
 
     /// The rest as a JSON array of words that are still to be expanded, or as words parted by blanks.
-    pub(super) fn json_or_words(&self) -> Vec<Word> {
-        let span = self.line.span(self.offset);
-        match self.json() {
+    pub(super) fn json_or_words(&self) -> Result<Vec<Word>, ParseError> {
+        let span = self.span();
+        Ok(match self.json()? {
             Some(texts) => texts.into_iter().map(|text| Word { span, text }).collect(),
             None => self.plain_words(),
-        }
+        })
     }
 
     /// `name=value name=value`, or the old form `name value of several words`.
@@ -140,11 +154,8 @@ impl<'a> Rest<'a> {
         if pairs.is_empty() {
             return Err(self.error("ARG names nothing"));
         }
-        for Pair { name, .. } in &pairs {
-            let legal = |c: char| c.is_ascii_alphanumeric() || c == '_';
-            if name.text.is_empty() || !name.text.chars().all(legal) {
-                return Err(name.span.error(format!("'{}' is not the name of an argument", name.text)));
-            }
+        if let Some(Pair { name, .. }) = pairs.iter().find(|pair| pair.name.text.is_empty()) {
+            return Err(name.span.error("ARG has a value without a name"));
         }
         Ok(pairs)
     }
@@ -162,8 +173,24 @@ fn check_pair(pair: Pair, keyword: &str) -> Result<Pair, ParseError> {
     Ok(pair)
 }
 
+/// A flag without its quotes and escapes.
+fn unquoted(text: &str, escape: char) -> String {
+    let mut out = String::new();
+    let mut quote = None;
+    let mut chars = text.chars();
+    while let Some(c) = chars.next() {
+        match quote {
+            None if c == '\'' || c == '"' => quote = Some(c),
+            Some(open) if open == c => quote = None,
+            _ if c == escape => out.extend(chars.next()),
+            _ => out.push(c),
+        }
+    }
+    out
+}
+
 /// Parts a word at its first `=`.
-fn split_pair(word: Word) -> Pair {
+pub(super) fn split_pair(word: Word) -> Pair {
     match word.text.split_once('=') {
         None => Pair { name: word, value: None },
         Some((name, value)) => {

@@ -3,15 +3,18 @@
 mod assembly;
 mod base;
 mod sources;
+mod stages;
 
 use std::collections::BTreeMap;
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
+use std::sync::Mutex;
 use std::time::{Duration, SystemTime};
 
 use super::*;
-use crate::domain::{Arch, Digest, Result};
+use crate::domain::{Arch, Digest, Error, Result};
+use crate::store::Store;
 
 /// A context and a layout.
 struct Case {
@@ -19,13 +22,14 @@ struct Case {
     files: BTreeMap<PathBuf, PathBuf>,
     ignore: Ignore,
     threads: usize,
+    notes: Mutex<Vec<Note>>,
 }
 
 impl Case {
     fn new() -> Case {
         let dir = tempfile::tempdir().unwrap();
         fs::create_dir(dir.path().join("context")).unwrap();
-        Case { dir, files: BTreeMap::new(), ignore: Ignore::default(), threads: 2 }
+        Case { dir, files: BTreeMap::new(), ignore: Ignore::default(), threads: 2, notes: Mutex::default() }
     }
 
     fn context(&self) -> PathBuf {
@@ -49,12 +53,49 @@ impl Case {
         Layout::open(&self.dir.path().join("layout")).unwrap()
     }
 
+    fn store(&self) -> Store {
+        Store::open(&self.dir.path().join("store")).unwrap()
+    }
+
+    /// Builds with one base image for all names; nothing can be run.
     fn build_on(&self, text: &str, base: Option<&BaseImage>) -> Result<BuiltImage> {
+        let run = |request: &RunRequest| Err(Error::build(format!("nobody runs {}", request.text)));
+        self.build_with(text, base, &run)
+    }
+
+    /// The same, where `run` stands for the sandbox.
+    fn build_with(
+        &self,
+        text: &str,
+        base: Option<&BaseImage>,
+        run: &(dyn Fn(&RunRequest) -> Result<()> + Sync),
+    ) -> Result<BuiltImage> {
         let cache = LayerCache::open(&self.dir.path().join("cache")).unwrap().with_threads(self.threads);
-        let dir = self.context();
+        let (dir, store, layout, target) = (self.context(), self.store(), self.layout(), target());
         let digest = |path: &Path| Ok(Digest::of(fs::read(path).unwrap()));
         let context = Context { dir: &dir, files: &self.files, ignore: &self.ignore, digest: &digest };
-        assemble(&Dockerfile::parse(text)?, &context, &target(), base, &self.layout(), &cache)
+        let request = Request {
+            file: &Dockerfile::parse(text)?,
+            context: &context,
+            target: &target,
+            steps: Steps::Remembered,
+            layout: &layout,
+            cache: &cache,
+            folders: &Folders::new(&store, Ownership::Listed),
+            name: "image/test/arm",
+        };
+        let services = Services {
+            base: &|name, _| match base {
+                Some(base) => Ok(Base::Image(Box::new(base.clone()), layout.dir().to_owned())),
+                None => Err(Error::usage(format!("there is no image '{name}'"))),
+            },
+            run,
+            fetch: &|url, _| Err(Error::environment(format!("nobody fetches {url}"))),
+            secret: &|id| Ok((id == "known").then(|| b"hush".to_vec())),
+            agent: &|_| Ok(None),
+            tell: &|note| self.notes.lock().unwrap().push(note),
+        };
+        build(&request, &services)
     }
 
     fn build(&self, text: &str) -> Result<BuiltImage> {
@@ -91,6 +132,7 @@ fn target() -> Target {
     Target {
         arch: Arch::Arm,
         build_arch: Arch::Amd64,
+        stage: None,
         args: BTreeMap::new(),
         labels: BTreeMap::from([("org.opencontainers.image.title".into(), "t".into()), ("own".into(), "no".into())]),
         created: 1_700_000_000,

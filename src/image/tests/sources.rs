@@ -26,7 +26,7 @@ fn sources_stay_inside_the_context() {
         .link("loop", "loop");
     fs::write(case.dir.path().join("secret"), "secret").unwrap();
     for (source, message) in [
-        ("../secret", "line 2, column 1: COPY: '../secret' leads out of the build context"),
+        ("../secret", "2:1: '../secret' leads out of the build context"),
         ("sub/../../secret", "leads out of the build context"),
         ("/etc/passwd", "'etc/passwd' is not in the build context"),
         ("out/passwd", "'out' is a symbolic link to '/etc', which is outside the build context"),
@@ -35,7 +35,6 @@ fn sources_stay_inside_the_context() {
         ("out", "outside the build context"),
         ("loop", "too many symbolic links"),
         ("nothing", "'nothing' is not in the build context"),
-        ("*.none", "no file matches *.none"),
         ("[a", "its '[' is never closed"),
     ] {
         let error = case.build(&format!("FROM scratch\nCOPY {source} /x\n")).unwrap_err();
@@ -83,16 +82,14 @@ fn copies_that_would_break_the_image_are_errors() {
     );
     fs::write(case.context().join("t.gz"), b"\x1f\x8b\x08\x00").unwrap();
     for (text, message) in [
-        ("COPY a /x\nCOPY a /x/y", "line 3, column 1: COPY: /x is in the image and no folder"),
-        ("COPY a d /x", "which is no folder"),
+        ("COPY a /x\nCOPY a /x/y", "3:1: /x is in the image and no folder"),
+        ("COPY a d /x", "'d' is a folder, and /x is something else in the image"),
         ("COPY w /", "has the name of a whiteout"),
-        ("ADD t.gz /", "unpacks archives: not supported yet"),
-        ("ADD https://example.com/x /", "ADD of a URL is not supported yet"),
-        ("COPY --chown=me a /", "the owner 'me' is not numeric"),
-        ("COPY --chmod=u+x a /", "line 2, column 14: 'u+x' is not an octal mode"),
-        ("USER me\nWORKDIR /x", "line 3, column 9: WORKDIR /x would belong to 'me'"),
+        ("ADD https://example.com/x /", "2:5: nobody fetches https://example.com/x"),
+        ("COPY https://example.com/x /", "2:6: COPY takes no URL"),
+        ("COPY --chmod=u+q a /", "2:14: 'u+q' is no mode"),
         ("EXPOSE 99999", "'99999' is not a port"),
-        ("COPY $NONE /", "line 2, column 6: '$NONE' is worth nothing here"),
+        ("COPY $NONE /", "2:6: '$NONE' is worth nothing here"),
     ] {
         let error = case.build(&format!("FROM scratch\n{text}\n")).unwrap_err().to_string();
         assert!(error.contains(message), "{text}: {error}");

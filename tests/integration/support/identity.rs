@@ -62,8 +62,13 @@ impl Identity {
     pub(crate) fn own(self, path: &std::path::Path) {
         let Some(user) = self.user() else { return };
         for entry in ignore::WalkBuilder::new(path).standard_filters(false).build().flatten() {
-            std::os::unix::fs::lchown(entry.path(), Some(user.uid.as_raw()), Some(user.gid.as_raw()))
-                .unwrap_or_else(|error| panic!("cannot give away {}: {error}", entry.path().display()));
+            let path = entry.path();
+            let before = std::fs::symlink_metadata(path).expect("it is there");
+            std::os::unix::fs::lchown(path, Some(user.uid.as_raw()), Some(user.gid.as_raw())).expect("root may");
+            // Another owner takes setuid bits away.
+            if !before.is_symlink() {
+                std::fs::set_permissions(path, before.permissions()).expect("root may");
+            }
         }
     }
 }

@@ -1,15 +1,21 @@
 //! What the tests are written with.
 
+mod docker;
 mod identity;
 mod project;
+mod registry;
 mod run;
 mod server;
 mod stores;
 mod tools;
+mod web;
 
+pub(crate) use docker::Docker;
 pub(crate) use identity::Identity;
 pub(crate) use project::Test;
-pub(crate) use run::Run;
+pub(crate) use registry::Registry;
+pub(crate) use run::{Run, xbuild_as};
 pub(crate) use server::{Answer, Server};
 pub(crate) use stores::Store;
 pub(crate) use tools::{elf_header, golden, host, processes_with, readelf, skip, tool, unique};
+pub(crate) use web::{Reply, Request, Web};

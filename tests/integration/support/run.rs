@@ -175,6 +175,14 @@ pub(super) fn program(identity: Identity) -> PathBuf {
     program
 }
 
+/// xbuild, run by a user.
+pub(crate) fn xbuild_as(identity: Identity) -> Command {
+    let mut command = Command::new(program(identity));
+    become_user(&mut command, identity);
+    command.current_dir("/").stdin(Stdio::null());
+    command
+}
+
 /// Makes a command run as a user, in an environment that has nothing of the tests'.
 pub(super) fn become_user(command: &mut Command, identity: Identity) {
     let own = |name: &str| name.starts_with("XBUILD_") && name != "XBUILD_DEBIAN_MIRROR";

@@ -25,7 +25,15 @@ pub(crate) struct Server {
 impl Server {
     /// Starts.
     pub(crate) fn new<const N: usize>(answers: [(&str, Answer); N]) -> Server {
-        let answers: BTreeMap<String, Answer> = answers.map(|(path, answer)| (path.to_owned(), answer)).into();
+        Server::with(answers.map(|(path, answer)| (path.to_owned(), answer)).into())
+    }
+
+    /// Starts a server of files.
+    pub(crate) fn of(files: Vec<(String, Vec<u8>)>) -> Server {
+        Server::with(files.into_iter().map(|(path, bytes)| (path, Answer::Body(bytes))).collect())
+    }
+
+    fn with(answers: BTreeMap<String, Answer>) -> Server {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
         let server = Server { address: listener.local_addr().expect("an address"), asked: Arc::default() };
         let asked = server.asked.clone();

@@ -76,7 +76,7 @@ impl Drop for Store {
 }
 
 /// Where a user's stores are. Other users may not be able to reach the checkout, so theirs are at home.
-fn place(owner: Identity) -> PathBuf {
+pub(super) fn place(owner: Identity) -> PathBuf {
     if owner != Identity::Own {
         return owner.home().join("xbuild-test-store");
     }

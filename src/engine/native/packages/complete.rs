@@ -66,7 +66,7 @@ fn configure(workshop: &Workshop, layer: &Pending<'_>, below: Option<Digest>, sc
     let mut spec = open_root(workshop, request)?;
     let env = BTreeMap::from([("PATH".to_owned(), "/usr/sbin:/usr/bin:/sbin:/bin".to_owned())]);
     let argv = vec!["/bin/sh".to_owned(), "-c".to_owned(), script.to_owned()];
-    spec.commands.push(Command { argv, env, cwd: "/".into() });
+    spec.commands.push(Command { argv, env, cwd: "/".into(), user: None });
     let step = layer.step.id.to_string();
     let mut output = |stream: Stream, bytes: &[u8]| {
         let text = String::from_utf8_lossy(bytes).into_owned();

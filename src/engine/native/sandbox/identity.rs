@@ -30,7 +30,9 @@ impl Identity {
     /// `/etc/subuid` and `/etc/subgid`.
     pub fn detect() -> Identity {
         if Uid::effective().is_root() {
-            return Identity::Root;
+            // Root of a user namespace that has no other id can do no more than the user that it is.
+            let map = fs::read_to_string("/proc/self/uid_map").unwrap_or_default();
+            return if is_single(&map) { Identity::Single } else { Identity::Root };
         }
         let helpers = which::which("newuidmap").is_ok() && which::which("newgidmap").is_ok();
         let user = nix::unistd::User::from_uid(Uid::effective()).ok().flatten().map(|user| user.name);
@@ -39,6 +41,11 @@ impl Identity {
             (true, Some(uids), Some(gids)) => Identity::Range { uids, gids },
             _ => Identity::Single,
         }
+    }
+
+    /// Whether this process is root, be it of a user namespace alone.
+    pub fn is_root() -> bool {
+        Uid::effective().is_root()
     }
 
     /// Writes the id map of a child that is in a new user namespace; called by its parent.
@@ -68,6 +75,13 @@ impl Identity {
             }
         }
     }
+}
+
+/// Whether a map has one id.
+fn is_single(map: &str) -> bool {
+    let mut lines = map.lines();
+    let count = lines.next().and_then(|line| line.split_whitespace().nth(2));
+    count == Some("1") && lines.next().is_none()
 }
 
 /// A map of every id that this process knows to itself, from the process's own map.
@@ -121,5 +135,7 @@ mod tests {
     #[test]
     fn root_in_a_container_maps_what_it_has() {
         assert_eq!(same_ids("         0     100000      65536\n"), "0 0 65536\n");
+        assert!(!is_single("         0     100000      65536\n") && !is_single("0 1000 1\n1 100000 65536\n"));
+        assert!(is_single("         0       1000          1\n"));
     }
 }

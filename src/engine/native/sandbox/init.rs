@@ -15,7 +15,7 @@ use nix::sys::signalfd::{SfdFlags, SignalFd};
 
 use super::frame::{self, Kind};
 use super::parent::Exit;
-use super::{Command, Identity, Spec, Stdio, binfmt, mounts, root_emulation};
+use super::{Command, Identity, Spec, Stdio, User, binfmt, mounts, root_emulation};
 use crate::domain::{Error, Result, ResultExt};
 
 /// A pipe of a command's output.
@@ -55,6 +55,22 @@ fn prepare(spec: &Spec) -> Result<()> {
     if spec.identity == Identity::Single {
         root_emulation::install()?;
     }
+    Ok(())
+}
+
+/// Drops from root to a user, who may open the pipes that its output goes to by their names in `/dev`.
+fn become_user(user: &User) -> std::io::Result<()> {
+    for descriptor in [1, 2] {
+        // SAFETY: the call has no pointers. Where it fails, only those names do not work.
+        unsafe { libc::fchown(descriptor, user.uid, user.gid) };
+    }
+    // SAFETY: the groups outlive the call.
+    let result = unsafe { libc::setgroups(user.groups.len(), user.groups.as_ptr()) };
+    if result != 0 {
+        return Err(std::io::Error::last_os_error());
+    }
+    nix::unistd::setgid(user.gid.into())?;
+    nix::unistd::setuid(user.uid.into())?;
     Ok(())
 }
 
@@ -156,13 +172,17 @@ impl<'a> Init<'a> {
             process.stdin(ProcessStdio::null()).stdout(ProcessStdio::piped()).stderr(ProcessStdio::piped());
         }
         let captured = self.spec.stdio == Stdio::Captured;
-        // SAFETY: both calls are safe between fork and exec.
+        let user = command.user.clone();
+        // SAFETY: all calls are safe between fork and exec.
         unsafe {
             process.pre_exec(move || {
                 pthread_sigmask(SigmaskHow::SIG_SETMASK, Some(&SigSet::empty()), None)?;
                 if captured {
                     // Without a terminal, nothing can wait for one.
                     nix::unistd::setsid()?;
+                }
+                if let Some(user) = &user {
+                    become_user(user)?;
                 }
                 Ok(())
             });

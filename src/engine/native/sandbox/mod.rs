@@ -11,14 +11,16 @@ mod frame;
 mod identity;
 mod init;
 mod mounts;
+mod namespace;
 mod parent;
 mod root_emulation;
 mod spec;
 
 pub use child::main as child_main;
 pub use identity::Identity;
+pub use namespace::{ARGUMENT as NAMESPACE_ARGUMENT, enter as enter_namespace, main as namespace_main};
 pub use parent::{Exit, Notice, Stop, Waiting, run, run_one};
-pub use spec::{Command, Emulator, Mount, Network, Root, Spec, Stdio};
+pub use spec::{Command, Emulator, Mount, Network, Root, Spec, Stdio, User};
 
 /// First argument of the re-executed program; nobody types it.
 pub const CHILD_ARGUMENT: &str = "__sandbox";

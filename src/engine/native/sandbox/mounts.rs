@@ -1,8 +1,9 @@
 //! Makes the root file system of a sandbox: overlay, kernel file systems, devices, and what the spec mounts.
 
+use std::ffi::OsString;
 use std::fs::{self, File};
 use std::os::unix::fs::{PermissionsExt, symlink};
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 
 use nix::mount::{MntFlags, MsFlags, mount, umount2};
 use nix::unistd::{chdir, pivot_root};
@@ -14,6 +15,15 @@ use crate::domain::{Error, Result, ResultExt};
 pub(super) const OUTSIDE: &str = "/.outside";
 
 const NOTHING: Option<&str> = None;
+/// Symbolic links followed on the way to one target.
+const MAX_LINKS: usize = 40;
+
+/// So many layers fit into the mount options under their own names.
+const FEW: usize = 8;
+
+/// Where files in memory are until they are mounted on their targets.
+const MEMORY: &str = "/.memory";
+
 const DEVICES: [&str; 6] = ["null", "zero", "full", "random", "urandom", "tty"];
 
 /// Changes over to an overlay of the root's layers; the machine's root is then at [`OUTSIDE`].
@@ -25,7 +35,11 @@ pub(super) fn enter(root: &Root) -> Result<()> {
     let point = &root.upper;
     match root.layers.is_empty() {
         false => {
-            let lowers: Vec<&Path> = root.layers.iter().rev().map(PathBuf::as_path).collect();
+            let mut lowers: Vec<PathBuf> = root.layers.iter().rev().cloned().collect();
+            if lowers.len() > FEW {
+                lowers = shorten(&lowers, &root.scratch)?;
+            }
+            let lowers: Vec<&Path> = lowers.iter().map(PathBuf::as_path).collect();
             overlay(&lowers, &root.upper, &root.scratch, point)?;
         }
         true => {
@@ -43,6 +57,19 @@ pub(super) fn enter(root: &Root) -> Result<()> {
     chdir("/").or_environment(|| "cannot enter the sandbox's root".into())
 }
 
+/// The kernel takes a page of mount options, and an image may have a hundred layers: they are named by short links, from
+/// the folder that these are in.
+fn shorten(layers: &[PathBuf], scratch: &Path) -> Result<Vec<PathBuf>> {
+    let links = scratch.join("layers");
+    let failed = || format!("cannot make {}", links.display());
+    fs::create_dir_all(&links).or_environment(failed)?;
+    for (number, layer) in layers.iter().enumerate() {
+        symlink(layer, links.join(number.to_string())).or_environment(failed)?;
+    }
+    chdir(&links).or_environment(failed)?;
+    Ok((0..layers.len()).map(|number| PathBuf::from(number.to_string())).collect())
+}
+
 /// Mounts what every program expects, and then what the spec asks for.
 pub(super) fn furnish(mounts: &[Mount], network: Network) -> Result<()> {
     kernel_file_systems(network)?;
@@ -54,10 +81,19 @@ pub(super) fn furnish(mounts: &[Mount], network: Network) -> Result<()> {
             }
         }
     }
-    for mount in mounts {
-        match mount {
+    for wanted in mounts {
+        match wanted {
             Mount::Bind { source, target, read_only } => bind(source, target, *read_only)?,
+            Mount::Memory { target, size } => {
+                let target = &stand_in(target)?;
+                make_folder(target)?;
+                let options = size.map(|size| format!("size={size}"));
+                mount(Some("tmpfs"), target, Some("tmpfs"), MsFlags::MS_NOSUID | MsFlags::MS_NODEV, options.as_deref())
+                    .or_environment(|| format!("cannot mount memory on {}", target.display()))?;
+            }
+            Mount::File { target, bytes, mode, owner } => memory_file(target, bytes, *mode, *owner)?,
             Mount::Overlay { lowers, upper, work, target } => {
+                let target = &stand_in(target)?;
                 make_folder(target)?;
                 let lowers: Vec<PathBuf> = lowers.iter().rev().map(|lower| outside(lower)).collect();
                 let lowers: Vec<&Path> = lowers.iter().map(PathBuf::as_path).collect();
@@ -174,16 +210,79 @@ fn devices() -> Result<()> {
     Ok(())
 }
 
+/// Mounts a file that is in memory alone.
+fn memory_file(target: &Path, bytes: &[u8], mode: u32, (uid, gid): (u32, u32)) -> Result<()> {
+    let failed = || format!("cannot make {} in the sandbox", target.display());
+    let memory = Path::new(MEMORY);
+    make_folder(memory)?;
+    mount(Some("tmpfs"), memory, Some("tmpfs"), MsFlags::MS_NOSUID | MsFlags::MS_NODEV, Some("mode=700"))
+        .or_environment(failed)?;
+    let file = memory.join("file");
+    fs::write(&file, bytes).or_environment(failed)?;
+    // Where there is one id only, it is the one that everybody has.
+    let _ = std::os::unix::fs::chown(&file, Some(uid), Some(gid));
+    fs::set_permissions(&file, fs::Permissions::from_mode(mode)).or_environment(failed)?;
+    let target = stand_in(target)?;
+    make_stub(&target)?;
+    mount(Some(&file), &target, NOTHING, MsFlags::MS_BIND, NOTHING).or_environment(failed)?;
+    umount2(MEMORY, MntFlags::MNT_DETACH).or_environment(failed)?;
+    fs::remove_dir(MEMORY).or_environment(failed)
+}
+
+/// A target with the root's links followed. They come from an image, and must not lead to the machine's files.
+fn stand_in(target: &Path) -> Result<PathBuf> {
+    let mut todo: Vec<OsString> = parts(target);
+    let mut done = PathBuf::from("/");
+    let mut links = 0;
+    while let Some(part) = todo.pop() {
+        if part == ".." {
+            done.pop();
+            continue;
+        }
+        let next = done.join(&part);
+        match fs::read_link(&next) {
+            Ok(link) => {
+                links += 1;
+                if links > MAX_LINKS {
+                    return Err(Error::build(format!("{}: too many symbolic links", target.display())));
+                }
+                if link.is_absolute() {
+                    done = PathBuf::from("/");
+                }
+                todo.extend(parts(&link));
+            }
+            Err(_) => done = next,
+        }
+        if done.starts_with(OUTSIDE) {
+            return Err(Error::build(format!("{} is a link out of the sandbox", target.display())));
+        }
+    }
+    Ok(done)
+}
+
+/// The parts of a path, the last one first.
+fn parts(path: &Path) -> Vec<OsString> {
+    let parts = path.components().filter(|part| matches!(part, Component::Normal(_) | Component::ParentDir));
+    parts.rev().map(|part| part.as_os_str().to_owned()).collect()
+}
+
+/// An empty file to mount one on.
+fn make_stub(target: &Path) -> Result<()> {
+    make_folder(target.parent().unwrap_or(Path::new("/")))?;
+    if !target.exists() {
+        File::create(target).or_environment(|| format!("cannot make {} in the sandbox", target.display()))?;
+    }
+    Ok(())
+}
+
 fn bind(source: &Path, target: &Path, read_only: bool) -> Result<()> {
+    let target = &stand_in(target)?;
     let failed = || format!("cannot mount {} on {}", source.display(), target.display());
     let from = outside(source);
     if fs::metadata(&from).or_environment(failed)?.is_dir() {
         make_folder(target)?;
     } else {
-        make_folder(target.parent().unwrap_or(Path::new("/")))?;
-        if !target.exists() {
-            File::create(target).or_environment(failed)?;
-        }
+        make_stub(target)?;
     }
     mount(Some(&from), target, NOTHING, MsFlags::MS_BIND | MsFlags::MS_REC, NOTHING).or_environment(failed)?;
     if read_only {

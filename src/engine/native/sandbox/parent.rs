@@ -190,6 +190,12 @@ fn start(stdio: Stdio, socket: &UnixStream) -> Result<Child> {
         // Ctrl-C is for xbuild, which then stops its sandboxes.
         command.stdin(ProcessStdio::null()).stdout(ProcessStdio::null()).stderr(ProcessStdio::null()).process_group(0);
     }
+    hand_over(&mut command, socket);
+    command.spawn().or_environment(|| "cannot start a sandbox".into())
+}
+
+/// Gives a command the socket as the descriptor on which it looks for it; the socket must live until the command starts.
+pub(super) fn hand_over(command: &mut Command, socket: &UnixStream) {
     let descriptor = socket.as_raw_fd();
     // SAFETY: dup2 and fcntl are safe between fork and exec.
     unsafe {
@@ -202,7 +208,6 @@ fn start(stdio: Stdio, socket: &UnixStream) -> Result<Child> {
             if result < 0 { Err(std::io::Error::last_os_error()) } else { Ok(()) }
         });
     }
-    command.spawn().or_environment(|| "cannot start a sandbox".into())
 }
 
 fn listen(spec: &Spec, socket: &UnixStream, child: &Child, tell: &mut dyn FnMut(usize, Notice<'_>)) -> Result<()> {

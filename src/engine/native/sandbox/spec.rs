@@ -55,6 +55,24 @@ pub enum Mount {
         /// Writes are refused.
         read_only: bool,
     },
+    /// Memory.
+    Memory {
+        /// Absolute, inside.
+        target: PathBuf,
+        /// At most so many bytes.
+        size: Option<u64>,
+    },
+    /// A file in memory: what is in it never reaches a disk.
+    File {
+        /// Absolute, inside.
+        target: PathBuf,
+        /// What is in it.
+        bytes: Vec<u8>,
+        /// Its permissions.
+        mode: u32,
+        /// Its user and group.
+        owner: (u32, u32),
+    },
     /// Folders of the machine's that look like one, and writable, while changes go elsewhere.
     Overlay {
         /// Absolute, outside, lowest first; never changed.
@@ -96,6 +114,19 @@ pub struct Command {
     pub env: BTreeMap<String, String>,
     /// Absolute, inside; made when it is absent.
     pub cwd: PathBuf,
+    /// Whom it runs as; root without.
+    pub user: Option<User>,
+}
+
+/// Whom a command runs as, by the sandbox's own numbers.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct User {
+    /// The user.
+    pub uid: u32,
+    /// The group.
+    pub gid: u32,
+    /// Supplementary groups.
+    pub groups: Vec<u32>,
 }
 
 /// Where a command's streams go.

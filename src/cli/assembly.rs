@@ -1,0 +1,372 @@
+//! Builds the images of a plan, those side by side that do not stand on each other.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
+
+use super::arguments::ImagesOptions;
+use super::bases::Bases;
+use super::commands::Commands;
+use super::dockerfiles::{Dockerfiles, ImageKey};
+use super::examine::Examination;
+use super::export::Exportable;
+use super::secrets::{Agents, Secrets};
+use super::setup::Loaded;
+use crate::domain::{Arch, Digest, Error, ErrorKind, Event, ImageName, Outcome, PlainName, Result, ResultExt};
+use crate::engine::native::sandbox::Identity;
+use crate::engine::{Execution, StepResult, layer_path};
+use crate::image::{
+    self, Base, BuiltImage, Context, Folders, Ignore, LayerCache, Layout, Note, Origin, Ownership, Request, Services,
+    Steps, Target,
+};
+use crate::plan::{ImageBuild, Plan, ProjectImages, Step, Work};
+use crate::source::{Fetcher, fetch_url};
+use crate::store::Bucket;
+
+/// Files in layers carry no date: a commit that changes no file then changes no layer.
+const FILE_TIME: u64 = 0;
+
+/// The images of a plan on their way into the layout.
+pub(super) struct Assembly<'a> {
+    loaded: &'a Loaded,
+    execution: &'a Execution,
+    dockerfiles: &'a Dockerfiles,
+    images: &'a ProjectImages<'a>,
+    options: &'a ImagesOptions,
+    bases: Bases<'a>,
+    layout: Layout,
+    cache: LayerCache,
+    folders: Folders<'a>,
+    runtime: tokio::runtime::Handle,
+    state: Mutex<State>,
+    changed: Condvar,
+}
+
+#[derive(Default)]
+struct State {
+    /// Those that nobody has begun, in order.
+    waiting: Vec<ImageKey>,
+    /// Those that are there.
+    built: BTreeMap<ImageKey, BuiltImage>,
+    /// Those that failed, or were not tried.
+    missing: BTreeSet<ImageKey>,
+    /// Names of images of which an architecture is missing now.
+    gone: BTreeSet<String>,
+    failures: Vec<ErrorKind>,
+}
+
+impl<'a> Assembly<'a> {
+    pub(super) fn new(
+        loaded: &'a Loaded,
+        execution: &'a Execution,
+        dockerfiles: &'a Dockerfiles,
+        images: &'a ProjectImages<'a>,
+        options: &'a ImagesOptions,
+    ) -> Result<Assembly<'a>> {
+        let layout = Layout::open(&loaded.project.folder.join("dist/images"))?;
+        let store = &loaded.workshop.store;
+        let cache = LayerCache::open(&store.bucket(Bucket::Layers))?;
+        let cache = cache.with_threads(loaded.workshop.jobs);
+        let ownership = if loaded.workshop.identity == Identity::Root { Ownership::Real } else { Ownership::Listed };
+        Ok(Assembly {
+            loaded,
+            execution,
+            dockerfiles,
+            images,
+            options,
+            bases: Bases::new(loaded, execution),
+            layout,
+            cache,
+            folders: Folders::new(store, ownership),
+            runtime: tokio::runtime::Handle::current(),
+            state: Mutex::default(),
+            changed: Condvar::new(),
+        })
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Who must act on the images that failed.
+    pub(super) fn failures(&self) -> Vec<ErrorKind> {
+        self.state().failures.clone()
+    }
+
+    /// Names of images of which an architecture is missing now.
+    pub(super) fn gone(&self) -> BTreeSet<String> {
+        self.state().gone.clone()
+    }
+
+    /// Builds all images; failures are told and counted.
+    pub(super) fn run(&mut self, plan: &Plan) -> Result<()> {
+        self.state().waiting.clone_from(&self.dockerfiles.order);
+        let steps: BTreeMap<ImageKey, (&Step, &ImageBuild)> = plan
+            .steps
+            .iter()
+            .filter_map(|step| match (&step.work, step.arch) {
+                (Work::Image(build), Some(arch)) => Some(((build.image.clone(), arch), (step, build))),
+                _ => None,
+            })
+            .collect();
+        let workers = self.loaded.workshop.jobs.min(self.dockerfiles.order.len()).max(1);
+        let this = &*self;
+        std::thread::scope(|scope| {
+            let work = || -> Result<()> {
+                while let Some(key) = this.next() {
+                    let result = steps.get(&key).map_or(Ok(()), |(step, build)| this.image(&key, step, build));
+                    // Whatever happened: nobody waits for it any longer.
+                    let mut state = this.state();
+                    if !state.built.contains_key(&key) {
+                        state.missing.insert(key);
+                    }
+                    drop(state);
+                    this.changed.notify_all();
+                    result?;
+                }
+                Ok(())
+            };
+            let threads: Vec<_> = (0..workers).map(|_| scope.spawn(work)).collect();
+            threads
+                .into_iter()
+                .try_for_each(|thread| thread.join().unwrap_or_else(|_| Err(Error::bug("building an image panicked"))))
+        })
+    }
+
+    /// The next image whose bases are settled; `None` when no more are waiting.
+    fn next(&self) -> Option<ImageKey> {
+        let mut state = self.state();
+        loop {
+            if state.waiting.is_empty() || self.loaded.workshop.stop.check().is_err() {
+                return None;
+            }
+            let settled = |key: &ImageKey| state.built.contains_key(key) || state.missing.contains(key);
+            let ready = |key: &ImageKey| self.dockerfiles.bases.get(key).into_iter().flatten().all(settled);
+            match state.waiting.iter().position(ready) {
+                Some(place) => return Some(state.waiting.remove(place)),
+                None => state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner),
+            }
+        }
+    }
+
+    /// Builds an image, and says what came of it.
+    fn image(&self, key: &ImageKey, step: &Step, build: &ImageBuild) -> Result<()> {
+        let started = Instant::now();
+        let outcome = match self.waits_for(key, step) {
+            Some(reason) => Outcome::Skipped(reason),
+            None => match self.assemble(key, step, build) {
+                Ok(outcome) => outcome,
+                Err(error) => {
+                    self.state().failures.push(error.kind());
+                    Outcome::Failed(error.with_hints())
+                }
+            },
+        };
+        if !matches!(outcome, Outcome::Cached | Outcome::Built) {
+            self.withdraw(key.1, build)?;
+        }
+        let events = &self.loaded.workshop.events;
+        events.emit(Event::Finished { step: step.id.to_string(), outcome, took: started.elapsed() });
+        Ok(())
+    }
+
+    /// Takes the names away that an earlier run has left: an old image must not be taken for a new one.
+    fn withdraw(&self, arch: Arch, build: &ImageBuild) -> Result<()> {
+        for name in build.names_for(arch) {
+            self.layout.remove_name(&name.to_string())?;
+        }
+        for name in build.index_names() {
+            self.layout.remove_name(&name.to_string())?;
+            self.state().gone.insert(name.to_string());
+        }
+        Ok(())
+    }
+
+    fn waits_for(&self, key: &ImageKey, step: &Step) -> Option<String> {
+        let done = |id| matches!(self.execution.results.get(id), Some(StepResult::Done(_)));
+        if let Some(id) = step.needs.iter().find(|id| !done(*id)) {
+            return Some(id.to_string());
+        }
+        let state = self.state();
+        let base = self.dockerfiles.bases.get(key).into_iter().flatten().find(|base| state.missing.contains(*base))?;
+        Some(format!("image/{}/{}", base.0, base.1))
+    }
+
+    fn assemble(&self, key: &ImageKey, step: &Step, build: &ImageBuild) -> Result<Outcome> {
+        let arch = key.1;
+        let workshop = &self.loaded.workshop;
+        let file = self.dockerfiles.parsed.get(key).ok_or_else(|| Error::bug("an image without a Dockerfile"))?;
+        let mut labels = build.labels.clone();
+        labels.entry("org.opencontainers.image.created".into()).or_insert_with(|| image::rfc3339(build.created));
+        let target = Target {
+            arch,
+            build_arch: self.loaded.facts.host,
+            stage: build.target.clone(),
+            args: build.args.clone(),
+            labels,
+            created: build.created,
+            mtime: FILE_TIME,
+        };
+        let ignore = Ignore::of(&build.dockerfile, &build.context)?;
+        let files = self.files(build)?;
+        let digests = &self.loaded.digests;
+        let digest = |path: &Path| {
+            let metadata = path.symlink_metadata().or_environment(|| format!("cannot read {}", path.display()))?;
+            digests.digest(path, &metadata)
+        };
+        let context = Context { dir: &build.context, files: &files, ignore: &ignore, digest: &digest };
+        let name = step.id.to_string();
+        let anew = self.options.no_cache || !build.cached;
+        let request = Request {
+            file,
+            context: &context,
+            target: &target,
+            steps: if anew { Steps::Anew } else { Steps::Remembered },
+            layout: &self.layout,
+            cache: &self.cache,
+            folders: &self.folders,
+            name: &name,
+        };
+        let emulator = self.emulator(build)?;
+        let commands = Commands {
+            workshop,
+            runtime: &self.runtime,
+            emulator: emulator.as_deref(),
+            network: build.network && !workshop.offline,
+        };
+        let (secrets, agents) = (Secrets(&self.options.secret), Agents(&self.options.ssh));
+        let services = Services {
+            base: &|name, arch| self.base(name, arch),
+            run: &|request| commands.run(request),
+            fetch: &|url, checksum| self.download(url, checksum, &name),
+            secret: &|id| secrets.find(id),
+            agent: &|id| agents.find(id),
+            tell: &|note| match note {
+                Note::Warning(text) => workshop.events.emit(Event::Warning { text }),
+                Note::Remembered(step) => commands.remembered(step),
+            },
+        };
+        let built = image::build(&request, &services).map_err(|error| error.in_file(&build.dockerfile))?;
+        let examination =
+            Examination { loaded: self.loaded, layout: &self.layout, execution: self.execution, build, arch };
+        examination.examine(&built, &self.options.tests)?;
+        let written = built.ran || built.layers.iter().any(|layer| layer.origin == Origin::Written);
+        for name in build.names_for(arch) {
+            self.layout.set_name(&name.to_string(), built.manifest.clone())?;
+        }
+        self.state().built.insert(key.clone(), built);
+        Ok(if written { Outcome::Built } else { Outcome::Cached })
+    }
+
+    /// The image that FROM names: another of the project's for the same architecture, or one from elsewhere.
+    fn base(&self, name: &str, arch: Arch) -> Result<Base> {
+        if let Some(image) = self.images.find(name, arch)?
+            && let Some(built) = self.state().built.get(&(image.clone(), arch))
+        {
+            return Ok(Base::Stage(built.stage.clone()));
+        }
+        let base = self.bases.find(name, arch).context(|| format!("base image {name}"))?;
+        Ok(Base::Image(Box::new(base.image), base.layout.dir().to_owned()))
+    }
+
+    /// The program that runs an image's commands, where the machine cannot.
+    fn emulator(&self, build: &ImageBuild) -> Result<Option<PathBuf>> {
+        let Some(emulator) = &build.emulator else { return Ok(None) };
+        let Some(StepResult::Done(record)) = self.execution.results.get(&emulator.step) else {
+            return Err(Error::bug(format!("{} is not done", emulator.step)));
+        };
+        Ok(Some(layer_path(&self.loaded.workshop.store, &record.key).join(&emulator.path)))
+    }
+
+    fn download(&self, url: &str, checksum: Option<Digest>, step: &str) -> Result<(PathBuf, Digest)> {
+        let workshop = &self.loaded.workshop;
+        let mirror = || Ok(workshop.mirrors()?.main().to_owned());
+        let fetcher =
+            Fetcher { store: &workshop.store, events: &workshop.events, mirror: &mirror, offline: workshop.offline };
+        self.runtime.block_on(fetch_url(&fetcher, url, checksum, step))
+    }
+
+    /// Files of the context that stand elsewhere. Programs come from the step of the image's own architecture.
+    fn files(&self, build: &ImageBuild) -> Result<BTreeMap<PathBuf, PathBuf>> {
+        let mut files: BTreeMap<PathBuf, PathBuf> =
+            build.files.iter().map(|(inside, path)| (inside.into(), path.clone())).collect();
+        for (inside, program) in &build.programs {
+            let Some(StepResult::Done(record)) = self.execution.results.get(&program.step) else {
+                return Err(Error::bug(format!("{} is not done", program.step)));
+            };
+            let folder = self.loaded.workshop.store.place(Bucket::Outputs, &record.key);
+            let path = folder.join(program.output.as_str());
+            let metadata = path.symlink_metadata().or_environment(|| format!("cannot read {}", path.display()))?;
+            if let Some(output) = record.outputs.get(program.output.as_str()) {
+                self.loaded.digests.remember(&path, &metadata, output.digest);
+            }
+            files.insert(inside.into(), path);
+        }
+        for (inside, emulator) in &build.emulators {
+            let Some(StepResult::Done(record)) = self.execution.results.get(&emulator.step) else {
+                return Err(Error::bug(format!("{} is not done", emulator.step)));
+            };
+            files.insert(inside.into(), layer_path(&self.loaded.workshop.store, &record.key).join(&emulator.path));
+        }
+        Ok(files)
+    }
+
+    /// Writes the images that the user asked for in the forms that were asked for.
+    pub(super) fn export(&self, plan: &Plan) -> Result<()> {
+        if self.options.outputs.is_empty() {
+            return Ok(());
+        }
+        let asked = &self.options.selection.names;
+        let mut images = Vec::new();
+        let state = self.state();
+        for step in &plan.steps {
+            let (Work::Image(build), Some(arch)) = (&step.work, step.arch) else { continue };
+            if !asked.is_empty() && !asked.contains(&build.image) {
+                continue;
+            }
+            if let Some(built) = state.built.get(&(build.image.clone(), arch)) {
+                images.push((build, arch, built));
+            }
+        }
+        let scratch = self.loaded.workshop.store.scratch()?;
+        let exportable = Exportable { layout: &self.layout, images, scratch: scratch.path() };
+        self.options.outputs.iter().try_for_each(|output| exportable.write(output))
+    }
+
+    /// Digests by the names that tell all architectures; none of an image of which an architecture failed.
+    pub(super) fn indexes(&self, plan: &Plan) -> Result<BTreeMap<String, String>> {
+        let state = self.state();
+        let mut indexes = BTreeMap::new();
+        for (image, description) in &self.loaded.project.images {
+            let one = |step: &'_ Step| matches!(&step.work, Work::Image(build) if build.image == *image);
+            let Some(Step { work: Work::Image(build), .. }) = plan.steps.iter().find(|step| one(step)) else {
+                continue;
+            };
+            let built = state.built.iter().filter(|((name, _), _)| name == image);
+            let built: Vec<(Arch, BuiltImage)> = built.map(|((_, arch), built)| (*arch, built.clone())).collect();
+            if built.len() < description.arches.len() {
+                continue;
+            }
+            let index = image::index(&self.layout, &built)?;
+            let content = format!("{}:{}", build.repository, index.digest.short()).parse::<ImageName>()?;
+            let content = build.naming.content_tag.then_some(content);
+            for (arch, built) in &built {
+                for name in content.iter().flat_map(|name| build.names_of(name, *arch)) {
+                    self.layout.set_name(&name.to_string(), built.manifest.clone())?;
+                }
+                // Without an index, an image is known by the names of its architectures.
+                if build.naming.plain == PlainName::Amd64 {
+                    let digest = built.manifest.digest.to_string();
+                    indexes.extend(build.names_for(*arch).iter().map(|name| (name.to_string(), digest.clone())));
+                }
+            }
+            let has_index = build.naming.plain == PlainName::Index;
+            for name in build.index_names().iter().chain(content.as_ref().filter(|_| has_index)) {
+                self.layout.set_name(&name.to_string(), index.clone())?;
+                indexes.insert(name.to_string(), index.digest.to_string());
+            }
+        }
+        Ok(indexes)
+    }
+}

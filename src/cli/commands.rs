@@ -1,0 +1,126 @@
+//! Runs the commands of images in sandboxes.
+
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use tokio::runtime::Handle;
+
+use crate::domain::{Error, Event, Outcome, Result};
+use crate::engine::Workshop;
+use crate::engine::native::sandbox::{self, Command, Emulator, Mount, Network, Root, Spec, Stdio, User};
+use crate::image::{RunRequest, StepMount};
+
+/// So many letters of a command are shown.
+const LONGEST: usize = 100;
+
+/// What commands of one image run with.
+pub(super) struct Commands<'a> {
+    pub(super) workshop: &'a Workshop,
+    pub(super) runtime: &'a Handle,
+    /// Runs programs of the image's architecture, where the machine cannot.
+    pub(super) emulator: Option<&'a Path>,
+    /// Whether commands may use the network at all.
+    pub(super) network: bool,
+}
+
+impl Commands<'_> {
+    /// Runs a command once there is room for it.
+    ///
+    /// # Errors
+    /// When it fails, or cannot be run.
+    pub(super) fn run(&self, request: &RunRequest) -> Result<()> {
+        let slot = self.runtime.block_on(self.workshop.slots.clone().acquire_owned());
+        let _slot = slot.map_err(|_| Error::interrupted())?;
+        self.workshop.stop.check()?;
+        let events = &self.workshop.events;
+        events.emit(Event::Planned { steps: 1 });
+        events.emit(Event::Started { step: request.step.clone(), reason: short(&request.text) });
+        let started = Instant::now();
+        let result = self.sandbox(request);
+        let took = started.elapsed();
+        if let (Ok(()), Some(_)) = (&result, self.emulates(request)) {
+            let text = format!("{} ran emulated, {:.1} s: {}", request.step, took.as_secs_f64(), short(&request.text));
+            events.emit(Event::Warning { text });
+        }
+        let outcome = match &result {
+            Ok(()) => Outcome::Built,
+            Err(error) => Outcome::Failed(error.with_hints()),
+        };
+        events.emit(Event::Finished { step: request.step.clone(), outcome, took });
+        result
+    }
+
+    /// Tells of a command that had been run before.
+    pub(super) fn remembered(&self, step: String) {
+        self.workshop.events.emit(Event::Planned { steps: 1 });
+        self.workshop.events.emit(Event::Finished { step, outcome: Outcome::Cached, took: Duration::ZERO });
+    }
+
+    fn emulates(&self, request: &RunRequest) -> Option<&Path> {
+        self.emulator.filter(|_| request.arch != self.workshop.host)
+    }
+
+    fn sandbox(&self, request: &RunRequest) -> Result<()> {
+        let mut emulators = Vec::new();
+        if let Some(program) = self.emulates(request) {
+            emulators.push(Emulator { arch: request.arch, program: program.to_owned() });
+        }
+        let (uid, gid) = request.owner;
+        let spec = Spec {
+            identity: self.workshop.identity.clone(),
+            root: Some(Root {
+                layers: request.layers.clone(),
+                upper: request.upper.clone(),
+                scratch: request.scratch.clone(),
+            }),
+            mounts: request.mounts.iter().cloned().map(mount).collect(),
+            network: if self.network && request.network { Network::Host } else { Network::None },
+            emulators,
+            processors: Some(self.workshop.jobs),
+            commands: vec![Command {
+                argv: request.argv.clone(),
+                env: request.env.clone(),
+                cwd: request.cwd.clone().into(),
+                user: Some(User { uid, gid, groups: request.groups.clone() }),
+            }],
+            parallel: 1,
+            stdio: Stdio::Captured,
+        };
+        let mut output = |stream, bytes: &[u8]| {
+            let text = String::from_utf8_lossy(bytes).into_owned();
+            self.workshop.events.emit(Event::Output { step: request.step.clone(), stream, text });
+        };
+        let exit = sandbox::run_one(&spec, &self.workshop.stop, &mut output)?;
+        if exit.success() {
+            return Ok(());
+        }
+        let RunRequest { text, stage, arch, .. } = request;
+        let error = Error::build(format!("{}: {exit} (stage {stage}, {arch})", short(text)));
+        // What the kernel says of a program that nothing here can run.
+        Err(if exit.code == Some(126) && *arch != self.workshop.host && self.emulator.is_none() {
+            error.hint(format!("there is no emulator for {arch}: does the toolchain have that architecture?"))
+        } else {
+            error
+        })
+    }
+}
+
+/// The beginning of a text, on one line.
+fn short(text: &str) -> String {
+    let line = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    match line.char_indices().nth(LONGEST) {
+        Some((end, _)) => format!("{}...", &line[..end]),
+        None => line,
+    }
+}
+
+fn mount(mount: StepMount) -> Mount {
+    match mount {
+        StepMount::Bind { source, target, read_only } => Mount::Bind { source, target, read_only },
+        StepMount::Overlay { lower, upper, work, target } => {
+            Mount::Overlay { lowers: vec![lower], upper, work, target }
+        }
+        StepMount::Memory { target, size } => Mount::Memory { target, size },
+        StepMount::File { target, bytes, mode, owner } => Mount::File { target, bytes, mode, owner },
+    }
+}

@@ -1,0 +1,134 @@
+//! ADD of archives: unpacked with their own times, modes and owners.
+
+use std::fs::File;
+use std::io::{BufReader, Read, Seek};
+use std::path::{Path, PathBuf};
+
+use super::copy::{Copier, plain};
+use super::files::{Files, Found, Kind};
+use super::folders::Folders;
+use super::stage::Digested;
+use crate::domain::{Digest, Result, ResultExt};
+use crate::image::layer::{Content, Entry, Stamp};
+
+/// The file behind a name, if it is an archive.
+pub(super) fn archive(files: &dyn Files, found: &Found) -> Result<Option<Digested>> {
+    if found.kind != Kind::Other {
+        return Ok(None);
+    }
+    match files.entry(found)?.content {
+        Content::File { source, digest, .. } => Ok(is_archive(&source)?.then_some((source, digest))),
+        _ => Ok(None),
+    }
+}
+
+/// Whether a file is a tar archive, compressed or not.
+pub(super) fn is_archive(path: &Path) -> Result<bool> {
+    let mut header = Vec::new();
+    // What does not decompress is no archive.
+    if open(path)?.take(512).read_to_end(&mut header).is_err() || header.len() < 512 {
+        return Ok(false);
+    }
+    let sum: u64 =
+        header.iter().enumerate().map(|(at, b)| if (148..156).contains(&at) { 32 } else { u64::from(*b) }).sum();
+    let digits: String = header[148..156].iter().map(|b| *b as char).filter(|c| c.is_ascii_digit()).collect();
+    Ok(u64::from_str_radix(&digits, 8).is_ok_and(|stated| stated == sum))
+}
+
+fn open(path: &Path) -> Result<Box<dyn Read>> {
+    let failed = || format!("cannot read {}", path.display());
+    let mut file = File::open(path).or_environment(failed)?;
+    let mut magic = Vec::new();
+    file.by_ref().take(6).read_to_end(&mut magic).or_environment(failed)?;
+    file.rewind().or_environment(failed)?;
+    let file = BufReader::with_capacity(1 << 18, file);
+    Ok(match magic.as_slice() {
+        [0x1f, 0x8b, ..] => Box::new(flate2::bufread::MultiGzDecoder::new(file)),
+        [0xfd, b'7', b'z', b'X', b'Z', 0] => Box::new(xz2::bufread::XzDecoder::new_multi_decoder(file)),
+        [b'B', b'Z', b'h', ..] => Box::new(bzip2::bufread::MultiBzDecoder::new(file)),
+        _ => Box::new(file) as Box<dyn Read>,
+    })
+}
+
+/// Unpacks an archive at the destination.
+///
+/// # Errors
+/// An archive that is damaged, or that leads out of the destination.
+pub(super) fn unpack(copier: &mut Copier<'_, '_>, folders: &Folders<'_>, path: &Path, digest: Digest) -> Result<()> {
+    let identity = Digest::of_json(&("archive", digest));
+    let failed = || format!("cannot unpack {}", path.display());
+    folders.of_archive(&identity, open(path)?, None).context(failed)?;
+    let entries = folders.listing(&identity)?;
+    let owner = copier.request.owner.unwrap_or_default();
+    let destination = copier.writer.follow(&plain(Path::new(&copier.request.destination)))?;
+    copier.writer.folder(&destination, 0o755, owner)?;
+    let mut places = std::collections::BTreeMap::new();
+    for (name, entry) in entries {
+        if name.as_os_str().is_empty() {
+            continue;
+        }
+        // Links that are in the image already are followed, as tar does.
+        let parent = copier.writer.follow(&destination.join(name.parent().unwrap_or(Path::new(""))))?;
+        copier.writer.folder(&parent, 0o755, owner)?;
+        let target = parent.join(name.file_name().unwrap_or_default());
+        let mut entry = entry;
+        if let Content::HardLink(first) = &entry.content {
+            entry.content = Content::HardLink(places.get(first).cloned().unwrap_or_else(|| destination.join(first)));
+        }
+        places.insert(name, target.clone());
+        if let Some(owner) = copier.request.owner {
+            (entry.uid, entry.gid) = (owner.uid, owner.gid);
+        }
+        copier.writer.put(target, entry);
+    }
+    Ok(())
+}
+
+impl Copier<'_, '_> {
+    /// Copies a file that is in no tree, under a name of its own.
+    pub(super) fn file(&mut self, file: &Digested, name: &Path, mode: u32) -> Result<()> {
+        let (source, digest): (PathBuf, Digest) = file.clone();
+        let failed = || format!("cannot read {}", source.display());
+        let metadata = source.metadata().or_environment(failed)?;
+        let stamp = Stamp::kept(metadata.len());
+        let target = self.target(false, name)?;
+        let entry = Entry::new(Content::File { source, digest, stamp }, mode, (0, 0));
+        self.entry(target, entry, name)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io::{self, Write};
+
+    #[test]
+    fn archives_are_known_by_what_is_in_them() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut tar = tar::Builder::new(Vec::new());
+        let mut header = tar::Header::new_gnu();
+        header.set_path("a").unwrap();
+        header.set_size(0);
+        header.set_cksum();
+        tar.append(&header, io::empty()).unwrap();
+        let tar = tar.into_inner().unwrap();
+        let gzip = |bytes: &[u8]| {
+            let mut gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+            gzip.write_all(bytes).unwrap();
+            gzip.finish().unwrap()
+        };
+        for (bytes, expected) in [
+            (tar.clone(), true),
+            (gzip(&tar), true),
+            (gzip(b"no archive"), false),
+            (b"\x1f\x8bdamaged".to_vec(), false),
+            (vec![0; 1024], false),
+            (b"x".repeat(600), false),
+            (Vec::new(), false),
+        ] {
+            let path = folder.path().join("file");
+            std::fs::write(&path, &bytes).unwrap();
+            assert_eq!(is_archive(&path).unwrap(), expected, "{:?}", &bytes[..bytes.len().min(20)]);
+        }
+    }
+}

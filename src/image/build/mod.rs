@@ -1,0 +1,31 @@
+//! Building: the stages of a Dockerfile become layers and configurations, and the last one an image.
+//!
+//! ```text
+//! image     which stages there are, and what becomes of the last
+//! stage     one stage, instruction by instruction: settings, copy, add, run
+//! stack     its layers; view: what they hold together; folders: their files in the store
+//! scan      what a command left, as entries
+//! ```
+
+mod add;
+mod context;
+mod copy;
+mod files;
+mod folders;
+mod history;
+mod image;
+mod listing;
+mod request;
+mod run;
+mod scan;
+mod settings;
+mod stack;
+mod stage;
+mod users;
+mod view;
+
+pub use context::Context;
+pub use folders::{Folders, Ownership};
+pub use image::{BuiltImage, build, index, stage_arch, stages};
+pub use request::{Base, Download, Note, Request, RunRequest, Services, StepMount, Steps, Target};
+pub use stage::FinishedStage;

@@ -1,0 +1,381 @@
+//! RUN: its key, its mounts, and the layer that comes of it.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use serde::{Deserialize, Serialize};
+
+use super::Steps;
+use super::copy::{Copier, CopyRequest, Writer, plain};
+use super::files::Files;
+use super::request::{Note, RunRequest, StepMount};
+use super::scan::Scan;
+use super::settings::PROGRAMS;
+use super::stack::StackLayer;
+use super::stage::StageBuild;
+use super::users;
+use super::view::View;
+use crate::domain::{Digest, Error, Result, ResultExt};
+use crate::image::{Run, RunMount, Script, Sharing, Step, layer};
+use crate::store::{Bucket, KeyLock, Scratch, mark_used};
+
+/// Goes up when a step with the same key would do something else.
+const FORMAT: u32 = 1;
+
+/// Docker's place for the socket of an agent.
+const AGENTS: &str = "/run/buildkit";
+
+/// What the sandbox itself mounts something on.
+const SANDBOX: [&str; 7] = ["/proc", "/sys", "/dev", "/tmp", "/etc/resolv.conf", "/etc/hosts", "/run/secrets"];
+
+/// Everything that decides what a command does.
+#[derive(Serialize)]
+struct Key<'a> {
+    format: u32,
+    layers: Vec<Digest>,
+    argv: &'a [String],
+    program: Option<&'a str>,
+    env: &'a BTreeMap<String, String>,
+    user: &'a str,
+    cwd: &'a str,
+    network: bool,
+    platform: &'static str,
+    mounts: &'a [String],
+}
+
+/// What a command came to.
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct StepRecord {
+    /// The layer; `None` if it changed nothing.
+    layer: Option<Digest>,
+}
+
+/// The mounts of a command, and what is to live as long as they do.
+#[derive(Default)]
+struct Mounts {
+    /// What stands for each in the key.
+    keys: Vec<String>,
+    mounts: Vec<StepMount>,
+    env: BTreeMap<String, String>,
+    locks: Vec<KeyLock>,
+}
+
+impl StageBuild<'_> {
+    /// Runs a command, or takes what it did before; whether there is a layer.
+    pub(super) fn run(&mut self, step: &Step, run: &Run) -> Result<bool> {
+        let network = match run.network.as_ref().map(|word| self.settings.expand(word)).transpose()?.as_deref() {
+            None | Some("default" | "host") => true,
+            Some("none") => false,
+            Some(other) => {
+                let word = run.network.as_ref().map_or(step.span, |word| word.span);
+                return Err(word.error(format!("there is no network '{other}'")).hint("default, none or host").into());
+            }
+        };
+        if let Some(word) = &run.security
+            && self.settings.expand(word)? != "sandbox"
+        {
+            let error = word.span.error("--security=insecure is not supported: commands run in a user namespace");
+            return Err(error.hint("most of what needs it works without, as root of the namespace").into());
+        }
+        let argv = self.settings.command(run);
+        let program = match run.script() {
+            Script::Program { name, text } => Some((name, text)),
+            _ => None,
+        };
+        let env: BTreeMap<String, String> =
+            self.settings.scope.variables().map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
+        let scratch = self.request.folders.store().scratch()?;
+        let mut mounts = self.mounts(run, &scratch)?;
+        if let Some((name, text)) = &program {
+            mounts.mounts.push(StepMount::File {
+                target: Path::new(PROGRAMS).join(name),
+                bytes: text.clone().into_bytes(),
+                mode: 0o755,
+                owner: (0, 0),
+            });
+        }
+        let cwd = match self.settings.runtime.working_dir.as_str() {
+            "" => "/".to_owned(),
+            path => path.to_owned(),
+        };
+        let key = Digest::of_json(&Key {
+            format: FORMAT,
+            layers: self.stack.identities(),
+            argv: &argv,
+            program: program.as_ref().map(|(_, text)| text.as_str()),
+            env: &env,
+            user: &self.settings.runtime.user,
+            cwd: &cwd,
+            network,
+            platform: self.arch.platform(),
+            mounts: &mounts.keys,
+        });
+        let name = format!("{}:{}", self.request.name, step.span.line);
+        if let Some(record) = self.remembered(&key) {
+            (self.services.tell)(Note::Remembered(name));
+            return Ok(self.add(record));
+        }
+        let store = self.request.folders.store();
+        let _lock = store.lock(&key)?;
+        // Somebody else may have done it while we waited.
+        if let Some(record) = self.remembered(&key) {
+            (self.services.tell)(Note::Remembered(name));
+            return Ok(self.add(record));
+        }
+        let view = self.stack.view(self.request.folders)?;
+        let login = users::login(&view, &self.settings.runtime.user).map_err(|error| step.span.place(error))?;
+        let mut whole = env;
+        for (name, value) in self.settings.scope.proxies() {
+            whole.entry(name).or_insert(value);
+        }
+        whole.extend(mounts.env);
+        whole.entry("HOME".into()).or_insert_with(|| login.home.clone());
+        let started = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |time| time.as_secs() as i64);
+        let stubs = stubs(&view, &mounts.mounts);
+        let upper = scratch.folder("root")?;
+        (self.services.run)(&RunRequest {
+            step: name,
+            text: step.text.clone(),
+            stage: self.name(),
+            arch: self.arch,
+            layers: self.stack.folders(self.request.folders)?,
+            upper: upper.clone(),
+            scratch: scratch.folder("overlay")?,
+            argv,
+            env: whole,
+            cwd,
+            owner: (login.owner.uid, login.owner.gid),
+            groups: login.groups,
+            mounts: mounts.mounts,
+            network,
+        })
+        .map_err(|error| step.span.place(error))?;
+        drop(mounts.locks);
+        let scan = Scan {
+            upper: &upper,
+            below: &view,
+            started,
+            stubs: &stubs,
+            ownership: self.request.folders.ownership(),
+            mtime: self.request.target.mtime,
+        };
+        let entries = scan.entries().context(|| "cannot keep what the command did".into())?;
+        let layer = if entries.is_empty() {
+            None
+        } else {
+            let identity = layer::identity(&entries);
+            self.request.folders.keep(&identity, &scratch, &entries)?;
+            Some(identity)
+        };
+        let record = StepRecord { layer };
+        store.save_json(Bucket::ImageSteps, &key, &record)?;
+        self.ran = true;
+        Ok(self.add(record))
+    }
+
+    /// What a command with this key did, if that is all still there.
+    fn remembered(&self, key: &Digest) -> Option<StepRecord> {
+        if self.request.steps == Steps::Anew {
+            return None;
+        }
+        let record: StepRecord = self.request.folders.store().read_json(Bucket::ImageSteps, key)?;
+        let there = record.layer.is_none_or(|layer| self.request.folders.find(&layer).is_some());
+        there.then_some(record)
+    }
+
+    fn add(&mut self, record: StepRecord) -> bool {
+        match record.layer {
+            Some(identity) => {
+                self.stack.push(StackLayer::kept(identity));
+                true
+            }
+            None => false,
+        }
+    }
+
+    fn mounts(&self, run: &Run, scratch: &Scratch) -> Result<Mounts> {
+        let mut mounts = Mounts::default();
+        for (index, flag) in run.mounts.iter().enumerate() {
+            let mount = flag.resolve(&|word| self.settings.scope.expand(word))?;
+            let folder = scratch.folder(&format!("mount{index}"))?;
+            self.mount(mount, &folder, &mut mounts).map_err(|error| flag.span.place(error))?;
+        }
+        Ok(mounts)
+    }
+
+    fn mount(&self, mount: RunMount, scratch: &Path, out: &mut Mounts) -> Result<()> {
+        let inside = |target: &str| {
+            Path::new("/").join(plain(&Path::new("/").join(&self.settings.runtime.working_dir).join(target)))
+        };
+        match mount {
+            RunMount::Bind { from, source, target, writable } => {
+                let (layer, is_folder) = self.tree(from.as_deref(), &source)?;
+                out.keys.push(format!("bind {} {writable} {target}", layer.identity()));
+                let source = layer.folder(self.request.folders)?.join(TREE);
+                let target = inside(&target);
+                out.mounts.push(match (writable, is_folder) {
+                    (false, _) => StepMount::Bind { source, target, read_only: true },
+                    (true, true) => {
+                        let (upper, work) = (scratch.join("upper"), scratch.join("work"));
+                        for folder in [&upper, &work] {
+                            fs::create_dir(folder).or_environment(|| format!("cannot make {}", folder.display()))?;
+                        }
+                        StepMount::Overlay { lower: source, upper, work, target }
+                    }
+                    (true, false) => {
+                        let copy = scratch.join("file");
+                        fs::copy(&source, &copy).or_environment(|| format!("cannot copy {}", source.display()))?;
+                        StepMount::Bind { source: copy, target, read_only: false }
+                    }
+                });
+            }
+            RunMount::Cache { id, target, sharing, from, source, mode, uid, gid, read_only } => {
+                out.keys.push(format!("cache {id} {target} {read_only}"));
+                let (place, lock) = self.cache(&id, sharing)?;
+                out.locks.extend(lock);
+                if !place.is_dir() {
+                    let made = scratch.join("cache");
+                    fs::create_dir(&made).or_environment(|| format!("cannot make {}", made.display()))?;
+                    if let Some(from) = from {
+                        let (layer, _) = self.tree(Some(&from), &source)?;
+                        let tree = layer.folder(self.request.folders)?.join(TREE);
+                        copy_folder(&tree, &made)?;
+                    }
+                    // Where there is one id only, it is the one that everybody has.
+                    let _ = std::os::unix::fs::chown(&made, Some(uid), Some(gid));
+                    fs::set_permissions(&made, fs::Permissions::from_mode(mode))
+                        .or_environment(|| format!("cannot change {}", made.display()))?;
+                    self.request.folders.store().keep(&made, &place)?;
+                }
+                mark_used(&place);
+                out.mounts.push(StepMount::Bind { source: place, target: inside(&target), read_only });
+            }
+            RunMount::Tmpfs { target, size } => {
+                out.keys.push(format!("tmpfs {target} {size:?}"));
+                out.mounts.push(StepMount::Memory { target: inside(&target), size });
+            }
+            RunMount::Secret { id, target, env, required, mode, uid, gid } => {
+                out.keys.push(format!("secret {id} {target:?} {env:?} {mode:o} {uid} {gid}"));
+                match (self.services.secret)(&id)? {
+                    None if required => {
+                        return Err(Error::usage(format!("there is no secret '{id}'"))
+                            .hint(format!("give it as --secret id={id},src=FILE or --secret id={id},env=VARIABLE")));
+                    }
+                    None => {}
+                    Some(bytes) => {
+                        let target = match (&target, &env) {
+                            (Some(target), _) => Some(target.clone()),
+                            (None, Some(_)) => None,
+                            (None, None) => Some(format!("/run/secrets/{id}")),
+                        };
+                        if let Some(name) = env {
+                            let text = String::from_utf8(bytes.clone());
+                            let text = text.map_err(|_| Error::usage(format!("the secret '{id}' is no text")))?;
+                            out.env.insert(name, text);
+                        }
+                        if let Some(target) = target {
+                            let target = inside(&target);
+                            out.mounts.push(StepMount::File { target, bytes, mode, owner: (uid, gid) });
+                        }
+                    }
+                }
+            }
+            RunMount::Ssh { id, target, required, mode, uid, gid } => {
+                out.keys.push(format!("ssh {id} {target:?} {mode:o} {uid} {gid}"));
+                match (self.services.agent)(&id)? {
+                    None if required => {
+                        return Err(Error::usage(format!("there is no SSH agent '{id}'"))
+                            .hint(format!("start one, and give it as --ssh {id}")));
+                    }
+                    None => {}
+                    Some(source) => {
+                        let place = format!("{AGENTS}/ssh_agent.{}", out.mounts.len());
+                        let target = inside(target.as_deref().unwrap_or(&place));
+                        out.env.entry("SSH_AUTH_SOCK".into()).or_insert_with(|| target.display().to_string());
+                        out.mounts.push(StepMount::Bind { source, target, read_only: false });
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// The folder of a cache, and the right to use it where only one may.
+    fn cache(&self, id: &str, sharing: Sharing) -> Result<(PathBuf, Option<KeyLock>)> {
+        let store = self.request.folders.store();
+        let key = |number: u32| Digest::of_json(&("cache", id, number));
+        let place = |number| store.place(Bucket::ImageCaches, &key(number));
+        match sharing {
+            Sharing::Shared => Ok((place(0), None)),
+            Sharing::Locked => Ok((place(0), Some(store.lock(&key(0))?))),
+            Sharing::Private => {
+                for number in 0.. {
+                    if let Some(lock) = store.try_lock(&key(number))? {
+                        return Ok((place(number), Some(lock)));
+                    }
+                }
+                Err(Error::bug("there is no end of numbers"))
+            }
+        }
+    }
+
+    /// Files of the context, a stage or an image, as a layer with all of it at [`TREE`]; whether that is a folder.
+    fn tree(&self, from: Option<&str>, source: &str) -> Result<(StackLayer, bool)> {
+        let tree = self.source(from)?;
+        let files: &dyn Files = match &tree {
+            Some(view) => &**view,
+            None => self.request.context,
+        };
+        let request =
+            CopyRequest { destination: format!("/{TREE}"), owner: None, mode: None, parents: false, excludes: None };
+        let mut view = View::default();
+        let mut writer = Writer::new(&mut view);
+        let mut copier = Copier { request: &request, writer: &mut writer };
+        let name = plain(Path::new(source));
+        let found = copier.find(files, &name, source)?;
+        copier.copy(files, &name, &found, None)?;
+        Ok((StackLayer::of_entries(writer.finish()), found.is_folder()))
+    }
+}
+
+/// The name of the mounted file or folder in its layer.
+const TREE: &str = "tree";
+
+/// What must be there for something to be mounted on it, and is not in the image.
+fn stubs(view: &View, mounts: &[StepMount]) -> BTreeSet<PathBuf> {
+    let mut stubs = BTreeSet::new();
+    let targets = mounts.iter().map(StepMount::target).chain(SANDBOX.iter().map(Path::new));
+    for target in targets {
+        let Some(path) = view.follow(&plain(target)) else { continue };
+        for above in path.ancestors().filter(|path| !path.as_os_str().is_empty()) {
+            if view.get(above).is_none() {
+                stubs.insert(above.to_owned());
+            }
+        }
+    }
+    stubs
+}
+
+/// Copies what a cache begins with.
+fn copy_folder(from: &Path, into: &Path) -> Result<()> {
+    let failed = || format!("cannot copy {}", from.display());
+    for entry in fs::read_dir(from).or_environment(failed)? {
+        let entry = entry.or_environment(failed)?;
+        let target = into.join(entry.file_name());
+        let kind = entry.file_type().or_environment(failed)?;
+        if kind.is_dir() {
+            fs::create_dir(&target).or_environment(failed)?;
+            copy_folder(&entry.path(), &target)?;
+        } else if kind.is_symlink() {
+            let link = fs::read_link(entry.path()).or_environment(failed)?;
+            std::os::unix::fs::symlink(link, &target).or_environment(failed)?;
+        } else if kind.is_file() {
+            fs::copy(entry.path(), &target).or_environment(failed)?;
+        }
+    }
+    Ok(())
+}
