@@ -9,8 +9,9 @@ use super::make::Made;
 use super::packages_folder;
 use crate::config::{RootFilesystem, Variant};
 use crate::debian::{self, Limits, Ownership, Suite, Unpacked, Unpacking};
-use crate::domain::{Arch, Digest, Error, Event, Result, ResultExt, Stream};
-use crate::engine::native::sandbox::{self, Command, Emulator, Identity, Network};
+use crate::domain::{Arch, Digest, Error, Event, Result, ResultExt};
+use crate::engine::native::configure;
+use crate::engine::native::sandbox::{Emulator, Identity, Network};
 use crate::engine::native::{RootRequest, open_root};
 use crate::engine::{Resolution, Workshop, layer_path};
 use crate::image::{Descriptor, History, ImageConfig, Layout, Manifest, Platform, RootLayer, media_type, rfc3339};
@@ -95,16 +96,9 @@ fn configure(
         let layer = emulator.ok_or_else(|| Error::bug("an emulator without its layer"))?;
         spec.emulators.push(Emulator { arch, program: layer_path(&workshop.store, &layer).join(&program.path) });
     }
-    let env = BTreeMap::from([("PATH".to_owned(), "/usr/sbin:/usr/bin:/sbin:/bin".to_owned())]);
-    let argv = vec!["/bin/sh".to_owned(), "-c".to_owned(), script.to_owned()];
-    spec.commands.push(Command { argv, env, cwd: "/".into(), user: None });
     let name = step.id.to_string();
     workshop.events.emit(Event::Progress { step: name.clone(), what: "configuring", done: 0, total: None });
-    let mut output = |stream: Stream, bytes: &[u8]| {
-        let text = String::from_utf8_lossy(bytes).into_owned();
-        workshop.events.emit(Event::Output { step: name.clone(), stream, text });
-    };
-    let exit = sandbox::run_one(&spec, &workshop.stop, &mut output)?;
+    let exit = configure::configure(workshop, &step.id, spec, script)?;
     if let Some(emulator) = &base.emulator {
         let text = format!("{name}: packages' scripts ran under {} for {:.0} s", emulator.path, exit.wall);
         workshop.events.emit(Event::Warning { text });

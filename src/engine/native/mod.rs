@@ -1,6 +1,7 @@
 //! The built-in engine: package layers, overlay root file systems, namespaces.
 
 pub(super) mod build;
+pub(super) mod configure;
 mod layer;
 pub(super) mod packages;
 mod root;

@@ -6,7 +6,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Component, Path, PathBuf};
 use std::{fs, io};
 
-use super::files::{Files, Found, Kind};
+use super::files::{Files, Found, Kind, parts};
 use crate::domain::{Digest, Error, Result, ResultExt};
 use crate::image::Ignore;
 use crate::image::layer::{Content, Entry, Stamp};
@@ -28,22 +28,6 @@ pub struct Context<'a> {
     pub ignore: &'a Ignore,
     /// The digest of a file's content; may remember what it has read.
     pub digest: &'a (dyn Fn(&Path) -> Result<Digest> + Sync),
-}
-
-/// The parts of a context name; a leading `/` means the context's root.
-fn parts(name: &Path) -> Result<Vec<OsString>> {
-    let mut parts = Vec::new();
-    for component in name.components() {
-        match component {
-            Component::Normal(part) => parts.push(part.to_owned()),
-            Component::RootDir | Component::CurDir | Component::Prefix(_) => {}
-            Component::ParentDir => {
-                return Err(Error::usage(format!("'{}' leads out of the build context", name.display()))
-                    .hint("list the file in the image's 'files:' under a name of its own, and COPY that"));
-            }
-        }
-    }
-    Ok(parts)
 }
 
 impl Context<'_> {

@@ -1,7 +1,7 @@
 //! Layers as folders in the store: what RUN stands on, and where the contents of layers come from.
 //!
 //! ```text
-//! <key>/root/          the files, in the convention of overlay file systems
+//! <key>/root           the files, in the convention of overlay file systems
 //! <key>/listing.json   the layer's entries, owners and modes as they should be
 //! ```
 

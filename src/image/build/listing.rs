@@ -126,7 +126,7 @@ mod tests {
         let mut special = Entry::new(Content::CharDevice(Device { major: 1, minor: 3 }), 0o4755, (7, 8));
         special.mtime = Some(12);
         special.xattrs.insert("security.capability".into(), vec![0, 1, 255, b'%']);
-        let file = Content::File { source: "/root/a%".into(), digest: Digest::of("x"), stamp: Stamp::kept(1) };
+        let file = Content::File { source: "/layer/a%".into(), digest: Digest::of("x"), stamp: Stamp::kept(1) };
         let entries = Entries::from([
             (PathBuf::from("a%"), Entry::new(file, 0o644, (0, 0))),
             (PathBuf::from(OsStr::from_bytes(b"\xff%/\xc3\xa4")), special),
@@ -136,7 +136,7 @@ mod tests {
             ("f".into(), Entry::new(Content::OpaqueDirectory, 0o700, (0, 0))),
             ("g".into(), Entry::new(Content::Fifo, 0o600, (0, 0))),
         ]);
-        assert_eq!(read(&write(&entries).unwrap(), Path::new("/root")).unwrap(), entries);
+        assert_eq!(read(&write(&entries).unwrap(), Path::new("/layer")).unwrap(), entries);
         for damaged in ["", "[{]", r#"[{"path":"%F","mode":1,"owner":[0,0],"what":"fifo"}]"#] {
             assert!(read(damaged.as_bytes(), Path::new("/")).is_err(), "{damaged}");
         }

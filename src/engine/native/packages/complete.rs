@@ -7,9 +7,10 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use super::{Pending, below};
 use crate::debian::{self, Unpacked, Unpacking};
-use crate::domain::{Digest, Error, Event, Result, ResultExt, Stream};
+use crate::domain::{Digest, Error, Result, ResultExt};
+use crate::engine::native::configure;
 use crate::engine::native::root::{RootRequest, open_root};
-use crate::engine::native::sandbox::{self, Command, Network};
+use crate::engine::native::sandbox::Network;
 use crate::engine::native::tree_digest;
 use crate::engine::{Workshop, layer_path};
 use crate::store::Record;
@@ -63,20 +64,12 @@ fn configure(workshop: &Workshop, layer: &Pending<'_>, below: Option<Digest>, sc
     let scratch = workshop.store.scratch()?;
     let upper = layer.scratch.path().join("layer");
     let request = RootRequest { layers: &layers, upper: Some(upper), scratch: &scratch, network: Network::None };
-    let mut spec = open_root(workshop, request)?;
-    let env = BTreeMap::from([("PATH".to_owned(), "/usr/sbin:/usr/bin:/sbin:/bin".to_owned())]);
-    let argv = vec!["/bin/sh".to_owned(), "-c".to_owned(), script.to_owned()];
-    spec.commands.push(Command { argv, env, cwd: "/".into(), user: None });
-    let step = layer.step.id.to_string();
-    let mut output = |stream: Stream, bytes: &[u8]| {
-        let text = String::from_utf8_lossy(bytes).into_owned();
-        workshop.events.emit(Event::Output { step: step.clone(), stream, text });
-    };
-    let exit = sandbox::run_one(&spec, &workshop.stop, &mut output)?;
+    let spec = open_root(workshop, request)?;
+    let exit = configure::configure(workshop, &layer.step.id, spec, script)?;
     if exit.success() {
         Ok(exit.cpu)
     } else {
-        Err(Error::environment(format!("cannot configure the packages of {step}: {exit}")))
+        Err(Error::environment(format!("cannot configure the packages of {}: {exit}", layer.step.id)))
     }
 }
 
