@@ -39,7 +39,10 @@ impl Dockerfiles {
             return Err(Error::usage("the project has no images").hint("describe one under `images:` in its file"));
         }
         // Also to object to names that there are not.
-        let some = plan(project, &loaded.facts, &Goal::Images(wanted.to_vec()))?;
+        let some = match wanted {
+            [] => None,
+            names => Some(plan(project, &loaded.facts, &Goal::Images(names.to_vec()))?),
+        };
         let all = plan(project, &loaded.facts, &Goal::Images(Vec::new()))?;
         check_shared(loaded, &all)?;
         let builds = builds(&all);
@@ -49,7 +52,7 @@ impl Dockerfiles {
             host: loaded.facts.host,
             found: Dockerfiles::default(),
         };
-        for key in self::builds(&some).into_keys() {
+        for key in self::builds(some.as_ref().unwrap_or(&all)).into_keys() {
             walk.visit(&key, &mut Vec::new())?;
         }
         Ok(walk.found)

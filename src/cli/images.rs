@@ -15,10 +15,9 @@ use crate::plan::{Goal, ProjectImages, plan};
 
 pub(super) async fn run(setup: &Setup<'_>, options: &ImagesOptions) -> Result<ExitCode> {
     let project = setup.project(&options.selection.arch.arches)?;
-    let identity = Identity::detect();
-    if identity != Identity::Root && !Identity::is_root() && runs_commands(&project) {
+    if !Identity::is_root() && runs_commands(&project) {
         // The files that commands make belong to many users, and only root of their namespace can read them all.
-        return enter_namespace(&identity);
+        return enter_namespace(&Identity::detect());
     }
     let wish = ImageWish {
         names: &options.selection.names,

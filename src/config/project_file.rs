@@ -26,7 +26,7 @@ pub struct ProjectFile {
     /// Names for templates.
     #[serde(default, deserialize_with = "map::unique")]
     pub vars: BTreeMap<Name, String>,
-    /// A shell command that runs in the source tree, once before the programs of an architecture.
+    /// A shell command that runs in the source tree, once, before the programs.
     pub prepare: Option<String>,
     /// What Go programs have that do not say otherwise.
     #[serde(default)]
