@@ -7,7 +7,7 @@ use super::build::build;
 use super::setup::{Setup, epoch, exit};
 use crate::domain::{Digest, Error, Result};
 use crate::engine::StepResult;
-use crate::engine::native::sandbox::{Stdio, Waiting};
+use crate::engine::native::sandbox::{Identity, Isolation, Network, Stdio, Waiting};
 use crate::engine::native::{Interactive, Root, run_interactive};
 use crate::plan::{BuilderCommand, Goal, StepId, builder_command, plan};
 use crate::source::GitFacts;
@@ -26,7 +26,9 @@ pub(super) async fn shell(setup: &Setup<'_>, options: &BuilderOptions) -> Result
 /// Prepares the architecture's builder, and runs a command with xbuild's own streams in it.
 async fn inside(setup: &Setup<'_>, options: &BuilderOptions, argv: Vec<String>) -> Result<ExitCode> {
     // It starts on one processor while the other one finds out what it will run.
-    let waiting = Waiting::start(Stdio::Inherited)?;
+    let network = if options.network { Network::Host } else { Network::None };
+    let isolation = Isolation { identity: Identity::detect(), rooted: true, network, stdio: Stdio::Inherited };
+    let waiting = Waiting::start(isolation);
     let project = setup.project_or_toolchain(None, &[options.arch])?;
     // Builders do not depend on it: git thinks while they are looked up.
     let folder = project.folder.clone();

@@ -113,11 +113,11 @@ fn is_whole(store: &Store, step: &Step, record: &Record) -> bool {
     }
 }
 
-/// The states of all steps, as far as they can be known before anything runs.
-pub fn states(store: &Store, scope: &str, plan: &Plan) -> BTreeMap<StepId, State> {
+/// Looks all steps up, as far as that can be done before anything runs; else why it cannot.
+pub fn survey(store: &Store, scope: &str, plan: &Plan) -> BTreeMap<StepId, Result<Assessment, String>> {
     let mut digests: BTreeMap<StepId, Digest> = BTreeMap::new();
     let mut lists: BTreeMap<StepId, Digest> = BTreeMap::new();
-    let mut states = BTreeMap::new();
+    let mut known = BTreeMap::new();
     for step in &plan.steps {
         let mut waits = step.needs.iter().find(|id| !digests.contains_key(*id)).map(|id| format!("after {id}"));
         let mut resolved = None;
@@ -136,22 +136,32 @@ pub fn states(store: &Store, scope: &str, plan: &Plan) -> BTreeMap<StepId, State
                 waits = Some("what its name stands for is not known yet".into());
             }
         }
-        let state = match (waits, assess(store, scope, step, &|id| digests.get(id).copied(), resolved)) {
-            (None, Some(Assessment { key, record: Some(record), .. })) => {
-                digests.insert(step.id.clone(), record.digest);
-                State::Cached { key }
-            }
-            (None, Some(Assessment { key, reason, .. })) => {
+        let found = match (waits, assess(store, scope, step, &|id| digests.get(id).copied(), resolved)) {
+            (None, Some(assessment)) => {
                 // A layer's digest is its key; what other steps make is not known before they ran.
-                if matches!(step.work, Work::Packages(_) | Work::Archive(_)) {
-                    digests.insert(step.id.clone(), key);
-                }
-                let reason = if matches!(step.work, Work::Image(_)) { "is assembled each time".into() } else { reason };
-                State::Build { key: Some(key), reason }
+                let layer = matches!(step.work, Work::Packages(_) | Work::Archive(_)).then_some(assessment.key);
+                let digest = assessment.record.as_ref().map(|record| record.digest).or(layer);
+                digests.extend(digest.map(|digest| (step.id.clone(), digest)));
+                Ok(assessment)
             }
-            (waits, _) => State::Build { key: None, reason: waits.unwrap_or_default() },
+            (waits, _) => Err(waits.unwrap_or_default()),
         };
-        states.insert(step.id.clone(), state);
+        known.insert(step.id.clone(), found);
     }
-    states
+    known
+}
+
+/// The states of all steps, as far as they can be known before anything runs.
+pub fn states(store: &Store, scope: &str, plan: &Plan) -> BTreeMap<StepId, State> {
+    let mut known = survey(store, scope, plan);
+    let state = |step: &Step| match known.remove(&step.id) {
+        Some(Ok(Assessment { key, record: Some(_), .. })) => State::Cached { key },
+        Some(Ok(Assessment { key, .. })) if matches!(step.work, Work::Image(_)) => {
+            State::Build { key: Some(key), reason: "is assembled each time".into() }
+        }
+        Some(Ok(Assessment { key, reason, .. })) => State::Build { key: Some(key), reason },
+        Some(Err(reason)) => State::Build { key: None, reason },
+        None => State::Build { key: None, reason: String::new() },
+    };
+    plan.steps.iter().map(|step| step.id.clone()).zip(plan.steps.iter().map(state)).collect()
 }

@@ -8,7 +8,7 @@ use tokio::task::JoinSet;
 
 use super::board::{Board, Job, StepResult};
 use super::native::{Root, build, packages};
-use super::{BaseChoice, Workshop, assess, bases};
+use super::{BaseChoice, Workshop, assess, bases, survey};
 use crate::domain::{Digest, Error, Event, Outcome, Result};
 use crate::plan::{Plan, ProgramSource, Step, StepId, Work};
 use crate::store::Record;
@@ -30,13 +30,12 @@ pub async fn execute(workshop: &Arc<Workshop>, plan: &Plan) -> Result<Execution>
     workshop.events.emit(Event::Planned { steps: plan.steps.len() });
     let board = Arc::new(Board::new(plan));
     let mut tasks = JoinSet::new();
-    let package_steps: Vec<Step> =
-        plan.steps.iter().filter(|step| matches!(step.work, Work::Packages(_))).cloned().collect();
+    let (package_steps, other_steps) = left(workshop, &board, plan);
     if !package_steps.is_empty() {
         let (workshop, board) = (workshop.clone(), board.clone());
         tasks.spawn_blocking(move || packages::install(&workshop, &board, &package_steps));
     }
-    for group in groups(plan) {
+    for group in groups(other_steps) {
         let (workshop, board) = (workshop.clone(), board.clone());
         tasks.spawn(async move { run_group(&workshop, &board, group).await });
     }
@@ -55,15 +54,44 @@ pub async fn execute(workshop: &Arc<Workshop>, plan: &Plan) -> Result<Execution>
     Ok(execution)
 }
 
+/// What a look at the store leaves to do: package layers, which know each other, and all other steps but images. The rest
+/// is told to be done: no task has to be started to find that nothing is to be done.
+fn left(workshop: &Workshop, board: &Board, plan: &Plan) -> (Vec<Step>, Vec<Step>) {
+    let mut known = match workshop.update {
+        true => BTreeMap::new(),
+        false => survey(&workshop.store, &workshop.scope(), plan),
+    };
+    let mut record = |step: &Step| known.remove(&step.id).and_then(|found| found.ok()?.record);
+    let (packages, others): (Vec<&Step>, Vec<&Step>) = plan
+        .steps
+        .iter()
+        .filter(|step| !matches!(step.work, Work::Image(_)))
+        .partition(|step| matches!(step.work, Work::Packages(_)));
+    let done = |step: &Step, record| board.done(workshop, &step.id, record, Outcome::Cached, Duration::ZERO);
+    let records: Option<Vec<Record>> = packages.iter().map(|step| record(step)).collect();
+    let packages = match records {
+        Some(records) => {
+            packages.into_iter().zip(records).for_each(|(step, record)| done(step, record));
+            Vec::new()
+        }
+        None => packages.into_iter().cloned().collect(),
+    };
+    let mut left = Vec::new();
+    for step in others {
+        match record(step) {
+            // What a name stands for may have to be asked again.
+            Some(record) if !matches!(step.work, Work::Base(_)) => done(step, record),
+            _ => left.push(step.clone()),
+        }
+    }
+    (packages, left)
+}
+
 /// Steps that share a sandbox: Go programs of one architecture, from one tree, in one root. All others are alone.
-fn groups(plan: &Plan) -> Vec<Vec<Step>> {
+fn groups(steps: Vec<Step>) -> Vec<Vec<Step>> {
     let mut groups: Vec<Vec<Step>> = Vec::new();
-    for step in &plan.steps {
+    for step in steps {
         match &step.work {
-            Work::Packages(_) | Work::Image(_) => {}
-            Work::Archive(_) | Work::Library(_) | Work::Preparation(_) | Work::Base(_) => {
-                groups.push(vec![step.clone()])
-            }
             Work::Program(program) => {
                 let shares = |group: &&mut Vec<Step>| match &group[0].work {
                     Work::Program(other) => {
@@ -77,10 +105,11 @@ fn groups(plan: &Plan) -> Vec<Vec<Step>> {
                     _ => false,
                 };
                 match groups.iter_mut().find(shares) {
-                    Some(group) => group.push(step.clone()),
-                    None => groups.push(vec![step.clone()]),
+                    Some(group) => group.push(step),
+                    None => groups.push(vec![step]),
                 }
             }
+            _ => groups.push(vec![step]),
         }
     }
     groups

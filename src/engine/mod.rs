@@ -8,7 +8,7 @@ mod execute;
 pub mod native;
 mod workshop;
 
-pub use assess::{Assessment, Resolution, Resolved, assess, layer_path, resolution_key, states};
+pub use assess::{Assessment, Resolution, Resolved, assess, layer_path, resolution_key, states, survey};
 pub use bases::{BaseChoice, known_choice, open_images};
 pub use board::StepResult;
 pub use dist::{BuildRecord, Dist, Images};

@@ -11,7 +11,7 @@ pub const SOURCE: &str = "/src";
 /// Where a command leaves what is not a file of the tree.
 pub const OUTPUT: &str = "/out";
 /// Where caches are.
-pub(super) const CACHE: &str = "/var/cache/xbuild";
+pub const CACHE: &str = "/var/cache/xbuild";
 
 const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 

@@ -10,7 +10,7 @@ mod render;
 mod step;
 
 pub use dockerfile::render_dockerfile;
-pub use environment::{OUTPUT, SOURCE, prefix};
+pub use environment::{CACHE, OUTPUT, SOURCE, prefix};
 pub use names::ProjectImages;
 pub use planner::{BaseName, BuilderCommand, Facts, Goal, builder_command, plan, test_command};
 pub use render::{Format, State, render};

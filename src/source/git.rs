@@ -24,21 +24,21 @@ impl GitFacts {
     /// The version costs a look at every file of the project, so it is only found out where it is wanted.
     pub fn read(folder: &Path, with_version: bool) -> GitFacts {
         let missing = |reason: &str| GitFacts { missing: Some(reason.to_owned()), ..GitFacts::default() };
+        const NO_COMMIT: &str = "the project is not in a git repository with a commit";
+        if !may_be_in_repository(folder) {
+            return missing(NO_COMMIT);
+        }
         if which::which("git").is_err() {
             return missing("the program git is not installed");
         }
         // One process at a time waits for the disk, the other for the index.
         let (commit, described) = std::thread::scope(|scope| {
-            let described = scope.spawn(|| {
-                if !with_version {
-                    return None;
-                }
-                git(folder, &["describe", "--tags", "--always", "--long", "--abbrev=12", "--dirty"])
-            });
+            let describe = || git(folder, &["describe", "--tags", "--always", "--long", "--abbrev=12", "--dirty"]);
+            let described = with_version.then(|| scope.spawn(describe));
             let commit = git(folder, &["log", "-1", "--format=%H %ct"]);
-            (commit, described.join().ok().flatten())
+            (commit, described.and_then(|described| described.join().ok().flatten()))
         });
-        let Some(commit) = commit else { return missing("the project is not in a git repository with a commit") };
+        let Some(commit) = commit else { return missing(NO_COMMIT) };
         let (revision, time) = commit.split_once(' ').unwrap_or((&commit, ""));
         let version = described.map(|text| version(&text, revision));
         GitFacts {
@@ -49,6 +49,14 @@ impl GitFacts {
             missing: None,
         }
     }
+}
+
+/// Whether git could find a repository: where it looks for one, without starting it.
+fn may_be_in_repository(folder: &Path) -> bool {
+    let Ok(folder) = folder.canonicalize() else { return true };
+    let bare = |folder: &Path| folder.join("HEAD").exists() && folder.join("objects").exists();
+    std::env::var_os("GIT_DIR").is_some()
+        || folder.ancestors().any(|folder| folder.join(".git").symlink_metadata().is_ok() || bare(folder))
 }
 
 /// A version from the answer of `git describe --long`, as in `v1.0-0-g<hash>-dirty`, or the hash alone where there is

@@ -13,7 +13,9 @@ use super::tree_digest;
 use crate::domain::{Digest, Error, Event, Outcome, Result, ResultExt, Stream};
 use crate::engine::board::{Board, Job};
 use crate::engine::{Workshop, layer_path};
-use crate::plan::{self, ArchiveLayer, LibraryBuild, OUTPUT, Preparation, ProgramBuild, ProgramSource, SOURCE, Work};
+use crate::plan::{
+    self, ArchiveLayer, CACHE, LibraryBuild, OUTPUT, Preparation, ProgramBuild, ProgramSource, SOURCE, Work,
+};
 use crate::source::{Fetcher, fetch, unpack};
 use crate::store::{Bucket, KeyLock, Output, Record, Scratch, Source, mark_used};
 use crate::verify::{Expectations, Subject};
@@ -338,7 +340,7 @@ pub(crate) fn cache_mount(workshop: &Workshop, root: &Root) -> Result<Mount> {
     let source = workshop.store.place(Bucket::GoCache, &Digest::of_json(&root.compilers));
     fs::create_dir_all(&source).or_environment(|| format!("cannot make {}", source.display()))?;
     mark_used(&source);
-    Ok(Mount::Bind { source, target: "/var/cache/xbuild".into(), read_only: false })
+    Ok(Mount::Bind { source, target: CACHE.into(), read_only: false })
 }
 
 /// A regular file below the first of some folders that has it, by a path that leads nowhere else.

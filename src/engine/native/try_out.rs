@@ -78,7 +78,11 @@ pub fn run_interactive(workshop: &Workshop, request: Interactive) -> Result<Exit
     spec.mounts.push(cache_mount(workshop, &request.root)?);
     spec.commands.push(command(workshop, &request.command));
     spec.stdio = Stdio::Inherited;
-    request.waiting.run_one(&spec, &workshop.stop, &mut |_, _| {})
+    let (exit, ending) = request.waiting.run_one(&spec, &workshop.stop, &mut |_, _| {})?;
+    // On one processor, while the kernel takes the mounts apart on the other one.
+    drop(scratch);
+    drop(ending);
+    Ok(exit)
 }
 
 fn command(workshop: &Workshop, command: &plan::Command) -> Command {

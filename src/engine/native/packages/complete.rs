@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -13,6 +14,7 @@ use crate::engine::native::root::{RootRequest, open_root};
 use crate::engine::native::sandbox::Network;
 use crate::engine::native::tree_digest;
 use crate::engine::{Workshop, layer_path};
+use crate::plan::{CACHE, OUTPUT, SOURCE};
 use crate::store::Record;
 
 /// Configures a layer whose packages are unpacked, and moves it into the store.
@@ -31,6 +33,9 @@ pub(super) fn complete(
             None => String::new(),
         };
         unpacking.complete(unpacked, &installed)?;
+        if below.is_none() {
+            make_mount_points(&place)?;
+        }
         let epoch = debian::newest_mtime(unpacked);
         cpu = configure(workshop, layer, below, &debian::configure_script(unpacked, epoch))?;
         debian::clean(&place, epoch)?;
@@ -71,6 +76,17 @@ fn configure(workshop: &Workshop, layer: &Pending<'_>, below: Option<Digest>, sc
     } else {
         Err(Error::environment(format!("cannot configure the packages of {}: {exit}", layer.step.id)))
     }
+}
+
+/// What every builder mounts is mounted on folders of its base: where one is missing, each sandbox makes it and removes it.
+fn make_mount_points(root: &Path) -> Result<()> {
+    for point in [SOURCE, OUTPUT, CACHE] {
+        let folder = root.join(point.trim_start_matches('/'));
+        fs::create_dir_all(&folder)
+            .and_then(|()| fs::set_permissions(&folder, fs::Permissions::from_mode(0o755)))
+            .or_environment(|| format!("cannot make {}", folder.display()))?;
+    }
+    Ok(())
 }
 
 /// Moves the wanted files of a layer to a new one.

@@ -2,17 +2,17 @@
 
 use std::fs::{self, File};
 use std::os::fd::AsRawFd;
-use std::path::Path;
 
 use nix::mount::MsFlags;
 
 use super::Emulator;
+use super::mounts::outside;
 use crate::domain::{Arch, ElfClass, Endianness, Error, Result, ResultExt};
 
 const FOLDER: &str = "/proc/sys/fs/binfmt_misc";
 
-/// Mounts the sandbox's own `binfmt_misc` and registers the emulators, whose files are below `outside`.
-pub(super) fn register(emulators: &[Emulator], outside: &Path) -> Result<()> {
+/// Mounts the sandbox's own `binfmt_misc` and registers the emulators. To be called while the machine's files are there.
+pub(super) fn register(emulators: &[Emulator]) -> Result<()> {
     if emulators.is_empty() {
         return Ok(());
     }
@@ -25,8 +25,8 @@ pub(super) fn register(emulators: &[Emulator], outside: &Path) -> Result<()> {
         },
     )?;
     for emulator in emulators {
-        let program = outside.join(emulator.program.strip_prefix("/").unwrap_or(&emulator.program));
-        let file = File::open(&program).or_environment(|| format!("cannot open {}", emulator.program.display()))?;
+        let file = File::open(outside(&emulator.program))
+            .or_environment(|| format!("cannot open {}", emulator.program.display()))?;
         // By descriptor, because a path may hold the separator of the line.
         let line = registration(emulator.arch, &format!("/proc/self/fd/{}", file.as_raw_fd()));
         fs::write(format!("{FOLDER}/register"), line)

@@ -1,24 +1,24 @@
 //! The process that makes the namespaces, and waits for PID 1 in them.
 
 use std::fs::File;
-use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
+use std::os::fd::AsRawFd;
 use std::os::unix::net::UnixStream;
 use std::process::ExitCode;
 
-use nix::sched::{CloneFlags, CpuSet, sched_getaffinity, sched_setaffinity, unshare};
+use nix::sched::{CloneFlags, unshare};
 use nix::sys::signal::Signal;
 use nix::sys::wait::waitpid;
-use nix::unistd::{ForkResult, Pid, fork};
+use nix::unistd::{ForkResult, fork};
 
 use super::frame::{self, Kind};
-use super::{Network, SOCKET, Spec, init};
+use super::{Isolation, Network, handover, init};
 use crate::domain::{Error, Result, ResultExt};
 
-/// Runs the child side; the socket is descriptor 3, as the parent left it.
+/// Runs the child side.
 pub fn main() -> ExitCode {
-    // SAFETY: the parent put the socket there before it started this program, and nothing else here owns it.
-    let socket = UnixStream::from(unsafe { OwnedFd::from_raw_fd(SOCKET) });
     close_strangers();
+    // Without a socket there is nobody to tell.
+    let Ok(socket) = handover::take() else { return ExitCode::FAILURE };
     match make(&socket) {
         Ok(code) => code,
         Err(error) => {
@@ -31,20 +31,18 @@ pub fn main() -> ExitCode {
 /// Closes what xbuild's own caller left open: a folder among it would lead commands out of the sandbox. Fails on Linux
 /// before 5.9, which has no sandboxes of this kind either.
 fn close_strangers() {
-    let first = (SOCKET + 1) as libc::c_uint;
+    let first = libc::STDERR_FILENO as libc::c_uint + 1;
     // SAFETY: this process has just started, and has opened nothing itself.
     unsafe { libc::syscall(libc::SYS_close_range, first, libc::c_uint::MAX, 0 as libc::c_uint) };
 }
 
 fn make(socket: &UnixStream) -> Result<ExitCode> {
-    nix::fcntl::fcntl(socket, nix::fcntl::FcntlArg::F_SETFD(nix::fcntl::FdFlag::FD_CLOEXEC))
-        .or_bug(|| "no socket from the parent".into())?;
-    let Some((Kind::Spec, _, payload)) = frame::receive(socket).or_bug(|| "cannot read the spec".into())? else {
+    let Some((Kind::Isolation, _, payload)) = frame::receive(socket).or_bug(|| "cannot read the isolation".into())?
+    else {
         return Ok(ExitCode::FAILURE);
     };
-    let spec: Spec = serde_json::from_slice(&payload).or_bug(|| "cannot parse the spec".into())?;
-    limit_processors(spec.processors)?;
-    unshare(namespaces(&spec)).map_err(|cause| {
+    let isolation: Isolation = serde_json::from_slice(&payload).or_bug(|| "cannot parse the isolation".into())?;
+    unshare(namespaces(&isolation)).map_err(|cause| {
         Error::environment("cannot make a user namespace")
             .because(cause)
             .hint("`xbuild doctor` says what forbids it and how to allow it")
@@ -54,7 +52,7 @@ fn make(socket: &UnixStream) -> Result<ExitCode> {
         return Ok(ExitCode::FAILURE);
     }
     become_root();
-    if spec.root.is_some() && spec.network == Network::None {
+    if isolation.rooted && isolation.network == Network::None {
         raise_loopback()?;
     }
     // SAFETY: this process has one thread, so the child may do anything.
@@ -62,7 +60,7 @@ fn make(socket: &UnixStream) -> Result<ExitCode> {
         ForkResult::Child => {
             // When this process is killed, PID 1 and with it the whole sandbox must go too.
             let _ = nix::sys::prctl::set_pdeathsig(Signal::SIGKILL);
-            std::process::exit(init::main(&spec, socket).into());
+            std::process::exit(init::main(&isolation, socket).into());
         }
         ForkResult::Parent { child } => {
             waitpid(child, None).or_bug(|| "cannot wait for the sandbox's first process".into())?;
@@ -71,11 +69,11 @@ fn make(socket: &UnixStream) -> Result<ExitCode> {
     }
 }
 
-fn namespaces(spec: &Spec) -> CloneFlags {
+fn namespaces(isolation: &Isolation) -> CloneFlags {
     let mut flags = CloneFlags::CLONE_NEWUSER | CloneFlags::CLONE_NEWPID;
-    if spec.root.is_some() {
+    if isolation.rooted {
         flags |= CloneFlags::CLONE_NEWNS | CloneFlags::CLONE_NEWIPC | CloneFlags::CLONE_NEWUTS;
-        if spec.network == Network::None {
+        if isolation.network == Network::None {
             flags |= CloneFlags::CLONE_NEWNET;
         }
     }
@@ -88,18 +86,6 @@ fn become_root() {
     let _ = nix::unistd::setgroups(&[]);
     let _ = nix::unistd::setgid(0.into());
     let _ = nix::unistd::setuid(0.into());
-}
-
-fn limit_processors(count: Option<usize>) -> Result<()> {
-    let Some(count) = count else { return Ok(()) };
-    let failed = || "cannot limit the processors of the sandbox".to_owned();
-    let allowed = sched_getaffinity(Pid::this()).or_environment(failed)?;
-    let mut chosen = CpuSet::new();
-    let numbers = (0..CpuSet::count()).filter(|number| allowed.is_set(*number).unwrap_or(false));
-    for number in numbers.take(count) {
-        chosen.set(number).or_environment(failed)?;
-    }
-    sched_setaffinity(Pid::this(), &chosen).or_environment(failed)
 }
 
 fn raise_loopback() -> Result<()> {

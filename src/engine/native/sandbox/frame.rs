@@ -11,28 +11,30 @@ const LARGEST: u32 = 16 << 20;
 /// What a message is about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Kind {
-    /// To the child: the spec, as JSON.
-    Spec = 1,
+    /// To the child: the isolation, as JSON.
+    Isolation = 1,
     /// To xbuild: the user namespace is there and wants its id map.
     WantsMap = 2,
     /// To the child: the id map is written.
     Mapped = 3,
-    /// To xbuild: a piece of standard output.
-    Stdout = 4,
-    /// To xbuild: a piece of standard error.
-    Stderr = 5,
-    /// To xbuild: a command ended; the payload is an [`super::Exit`] as JSON.
-    Exited = 6,
-    /// To xbuild: the sandbox could not be made; the payload says why.
-    Failed = 7,
+    /// To PID 1: the spec, as JSON.
+    Spec = 4,
     /// To xbuild: a command starts.
-    Started = 8,
+    Started = 5,
+    /// To xbuild: a piece of standard output.
+    Stdout = 6,
+    /// To xbuild: a piece of standard error.
+    Stderr = 7,
+    /// To xbuild: a command ended; the payload is an [`super::Exit`] as JSON.
+    Exited = 8,
+    /// To xbuild: the sandbox could not be made; the payload says why.
+    Failed = 9,
 }
 
 impl Kind {
     fn from_byte(byte: u8) -> io::Result<Kind> {
         use Kind::*;
-        [Spec, WantsMap, Mapped, Stdout, Stderr, Exited, Failed, Started]
+        [Isolation, WantsMap, Mapped, Spec, Started, Stdout, Stderr, Exited, Failed]
             .into_iter()
             .find(|kind| *kind as u8 == byte)
             .ok_or_else(|| io::Error::new(io::ErrorKind::InvalidData, format!("unknown message {byte}")))

@@ -5,17 +5,18 @@ use std::io::Read;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 use std::os::unix::process::CommandExt;
-use std::path::Path;
 use std::process::Stdio as ProcessStdio;
 use std::time::Instant;
 
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sched::{CpuSet, sched_getaffinity, sched_setaffinity};
 use nix::sys::signal::{SigSet, SigmaskHow, Signal, pthread_sigmask};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
+use nix::unistd::Pid;
 
 use super::frame::{self, Kind};
 use super::parent::Exit;
-use super::{Command, Identity, Spec, Stdio, User, binfmt, mounts, root_emulation};
+use super::{Command, Identity, Isolation, Spec, Stdio, User, binfmt, mounts, root_emulation};
 use crate::domain::{Error, Result, ResultExt};
 
 /// A pipe of a command's output.
@@ -32,8 +33,8 @@ struct Running {
 }
 
 /// Runs as PID 1; the exit code is for the waiting process only.
-pub(super) fn main(spec: &Spec, socket: &UnixStream) -> u8 {
-    match prepare(spec).and_then(|()| Init::new(spec, socket)?.run()) {
+pub(super) fn main(isolation: &Isolation, socket: &UnixStream) -> u8 {
+    match run(isolation, socket) {
         Ok(()) => 0,
         Err(error) => {
             frame::send_failure(socket, &error);
@@ -42,20 +43,41 @@ pub(super) fn main(spec: &Spec, socket: &UnixStream) -> u8 {
     }
 }
 
-fn prepare(spec: &Spec) -> Result<()> {
+/// Everything that needs no spec comes before it is read: xbuild may still be finding out what will run.
+fn run(isolation: &Isolation, socket: &UnixStream) -> Result<()> {
     // Files, and the folders that mounts need, come out the same whatever the caller's mask is.
     nix::sys::stat::umask(nix::sys::stat::Mode::from_bits_truncate(0o022));
+    if isolation.rooted {
+        nix::unistd::sethostname("xbuild").or_environment(|| "cannot name the sandbox".into())?;
+        mounts::stage(isolation.network)?;
+    }
+    let Some((Kind::Spec, _, payload)) = frame::receive(socket).or_bug(|| "cannot read the spec".into())? else {
+        return Ok(());
+    };
+    let spec: Spec = serde_json::from_slice(&payload).or_bug(|| "cannot parse the spec".into())?;
+    limit_processors(spec.processors)?;
     if let Some(root) = &spec.root {
         mounts::enter(root)?;
         mounts::furnish(&spec.mounts, spec.network)?;
-        binfmt::register(&spec.emulators, Path::new(mounts::OUTSIDE))?;
+        binfmt::register(&spec.emulators)?;
         mounts::leave_outside()?;
-        nix::unistd::sethostname("xbuild").or_environment(|| "cannot name the sandbox".into())?;
     }
     if spec.identity == Identity::Single {
         root_emulation::install()?;
     }
-    Ok(())
+    Init::new(&spec, socket)?.run()
+}
+
+fn limit_processors(count: Option<usize>) -> Result<()> {
+    let Some(count) = count else { return Ok(()) };
+    let failed = || "cannot limit the processors of the sandbox".to_owned();
+    let allowed = sched_getaffinity(Pid::this()).or_environment(failed)?;
+    let mut chosen = CpuSet::new();
+    let numbers = (0..CpuSet::count()).filter(|number| allowed.is_set(*number).unwrap_or(false));
+    for number in numbers.take(count) {
+        chosen.set(number).or_environment(failed)?;
+    }
+    sched_setaffinity(Pid::this(), &chosen).or_environment(failed)
 }
 
 /// Drops from root to a user, who may open the pipes that its output goes to by their names in `/dev`.
@@ -113,7 +135,7 @@ impl<'a> Init<'a> {
                 other => other.or_bug(|| "cannot wait for events".into())?,
             };
             let ready: Vec<bool> = fds.iter().map(|fd| fd.any().unwrap_or(true)).collect();
-            // xbuild sends nothing after the start, so this is its end.
+            // xbuild sends nothing after the spec, so this is its end.
             if ready[0] {
                 return Ok(());
             }

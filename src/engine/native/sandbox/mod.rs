@@ -1,13 +1,15 @@
 //! Runs commands in namespaces over stacked layers, without a daemon and without root.
 //!
-//! The parent starts xbuild again with [`CHILD_ARGUMENT`]; that process, which has one thread, takes a [`Spec`] over a
-//! socket, makes the namespaces, and its child becomes PID 1 of the sandbox. The socket is also the lifeline: when
-//! xbuild dies, PID 1 reads its end and exits, and the kernel kills everything in the sandbox with it.
+//! The parent starts xbuild again with [`CHILD_ARGUMENT`]; that process, which has one thread, takes an [`Isolation`] over
+//! a socket, makes the namespaces, and its child becomes PID 1 of the sandbox, takes a [`Spec`] and runs it. The socket is
+//! also the lifeline: when xbuild dies, PID 1 reads its end and exits, and the kernel kills everything in the sandbox with
+//! it.
 #![expect(unsafe_code, reason = "fork, ioctl and hooks between fork and exec have no safe form")]
 
 mod binfmt;
 mod child;
 mod frame;
+mod handover;
 mod identity;
 mod init;
 mod mounts;
@@ -19,11 +21,8 @@ mod spec;
 pub use child::main as child_main;
 pub use identity::Identity;
 pub use namespace::{ARGUMENT as NAMESPACE_ARGUMENT, enter as enter_namespace, main as namespace_main};
-pub use parent::{Exit, Notice, Stop, Waiting, run, run_one};
-pub use spec::{Command, Emulator, Mount, Network, Root, Spec, Stdio, User};
+pub use parent::{Ending, Exit, Notice, Stop, Waiting, run, run_one};
+pub use spec::{Command, Emulator, Isolation, Mount, Network, Root, Spec, Stdio, User};
 
 /// First argument of the re-executed program; nobody types it.
 pub const CHILD_ARGUMENT: &str = "__sandbox";
-
-/// Descriptor on which the child finds its socket.
-const SOCKET: i32 = 3;

@@ -5,14 +5,17 @@ use std::fs::{self, File};
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::{Component, Path, PathBuf};
 
+use nix::fcntl::{OFlag, open};
 use nix::mount::{MntFlags, MsFlags, mount, umount2};
-use nix::unistd::{chdir, pivot_root};
+use nix::sys::stat::Mode;
+use nix::unistd::{chdir, fchdir, pivot_root};
 
 use super::{Mount, Network, Root};
 use crate::domain::{Error, Result, ResultExt};
 
-/// Where the machine's root is while mounts are made; gone before a command runs.
-pub(super) const OUTSIDE: &str = "/.outside";
+/// Where what every sandbox has waits for its root: memory, over a folder that each machine has, and that only the
+/// sandbox's own mounts hide.
+const STAGE: &str = "/proc";
 
 const NOTHING: Option<&str> = None;
 /// Symbolic links followed on the way to one target.
@@ -21,15 +24,20 @@ const MAX_LINKS: usize = 40;
 /// So many layers fit into the mount options under their own names.
 const FEW: usize = 8;
 
-/// Where files in memory are until they are mounted on their targets.
-const MEMORY: &str = "/.memory";
-
 const DEVICES: [&str; 6] = ["null", "zero", "full", "random", "urandom", "tty"];
 
-/// Changes over to an overlay of the root's layers; the machine's root is then at [`OUTSIDE`].
-pub(super) fn enter(root: &Root) -> Result<()> {
+/// Mounts what every program expects, where no root is needed yet.
+pub(super) fn stage(network: Network) -> Result<()> {
     mount(NOTHING, "/", NOTHING, MsFlags::MS_REC | MsFlags::MS_PRIVATE, NOTHING)
         .or_environment(|| "cannot separate the mounts of the sandbox".into())?;
+    mount(Some("tmpfs"), STAGE, Some("tmpfs"), MsFlags::MS_NOSUID | MsFlags::MS_NODEV, Some("mode=700"))
+        .or_environment(|| "cannot mount memory in the sandbox".into())?;
+    kernel_file_systems(network)?;
+    devices()
+}
+
+/// Changes over to an overlay of the root's layers. Until [`leave_outside`], the machine's root is the working directory.
+pub(super) fn enter(root: &Root) -> Result<()> {
     // Making and removing folders is a good part of the time that a sandbox takes: there are no more than needed, and
     // what is seen at `upper` from here on is the root itself.
     let point = &root.upper;
@@ -50,11 +58,13 @@ pub(super) fn enter(root: &Root) -> Result<()> {
             overlay(&[&empty], &root.upper, &work, point)?;
         }
     }
-    let outside = point.join(&OUTSIDE[1..]);
-    fs::create_dir_all(&outside).or_environment(|| format!("cannot make {}", outside.display()))?;
-    chdir(point).or_environment(|| "cannot enter the sandbox's root".into())?;
-    pivot_root(".", &OUTSIDE[1..]).or_environment(|| "cannot change to the sandbox's root".into())?;
-    chdir("/").or_environment(|| "cannot enter the sandbox's root".into())
+    let failed = || "cannot enter the sandbox's root".to_owned();
+    let outside =
+        open("/", OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC, Mode::empty()).or_environment(failed)?;
+    chdir(point).or_environment(failed)?;
+    // Puts the machine's root over the new one, where `/` does not lead but the descriptor does: no folder is needed.
+    pivot_root(".", ".").or_environment(|| "cannot change to the sandbox's root".into())?;
+    fchdir(outside).or_environment(failed)
 }
 
 /// The kernel takes a page of mount options, and an image may have a hundred layers: they are named by short links, from
@@ -70,10 +80,21 @@ fn shorten(layers: &[PathBuf], scratch: &Path) -> Result<Vec<PathBuf>> {
     Ok((0..layers.len()).map(|number| PathBuf::from(number.to_string())).collect())
 }
 
-/// Mounts what every program expects, and then what the spec asks for.
+/// Mounts what is staged, and then what the spec asks for.
 pub(super) fn furnish(mounts: &[Mount], network: Network) -> Result<()> {
-    kernel_file_systems(network)?;
-    devices()?;
+    for name in ["proc", "sys", "dev"] {
+        let target = Path::new("/").join(name);
+        make_folder(&target)?;
+        mount(Some(&staged(name)), &target, NOTHING, MsFlags::MS_MOVE, NOTHING)
+            .or_environment(|| format!("cannot mount {} in the sandbox", target.display()))?;
+    }
+    let temporary = Path::new("/tmp");
+    if !temporary.exists() {
+        make_folder(temporary)?;
+        // Not root alone has work in it.
+        fs::set_permissions(temporary, fs::Permissions::from_mode(0o1777))
+            .or_environment(|| "cannot open /tmp of the sandbox to everybody".into())?;
+    }
     if network == Network::Host {
         for file in ["/etc/resolv.conf", "/etc/hosts"] {
             if outside(Path::new(file)).exists() {
@@ -106,13 +127,19 @@ pub(super) fn furnish(mounts: &[Mount], network: Network) -> Result<()> {
 
 /// Takes the machine's file systems away.
 pub(super) fn leave_outside() -> Result<()> {
-    umount2(OUTSIDE, MntFlags::MNT_DETACH).or_environment(|| "cannot leave the machine's root".into())?;
-    fs::remove_dir(OUTSIDE).or_environment(|| format!("cannot remove {OUTSIDE}"))
+    umount2(".", MntFlags::MNT_DETACH)
+        .and_then(|()| chdir("/"))
+        .or_environment(|| "cannot leave the machine's root".into())
 }
 
 /// A path of the machine's, as it is seen between [`enter`] and [`leave_outside`].
-fn outside(path: &Path) -> PathBuf {
-    Path::new(OUTSIDE).join(path.strip_prefix("/").unwrap_or(path))
+pub(super) fn outside(path: &Path) -> PathBuf {
+    Path::new(".").join(path.strip_prefix("/").unwrap_or(path))
+}
+
+/// Where something staged is after [`enter`].
+fn staged(name: &str) -> PathBuf {
+    outside(Path::new(STAGE)).join(name)
 }
 
 fn overlay(lowers: &[&Path], upper: &Path, work: &Path, target: &Path) -> Result<()> {
@@ -144,36 +171,27 @@ fn escape(path: &Path) -> String {
 
 fn kernel_file_systems(network: Network) -> Result<()> {
     let quiet = MsFlags::MS_NOSUID | MsFlags::MS_NODEV | MsFlags::MS_NOEXEC;
-    for folder in ["/proc", "/sys", "/dev"] {
-        make_folder(Path::new(folder))?;
-    }
-    let temporary = Path::new("/tmp");
-    if !temporary.exists() {
-        make_folder(temporary)?;
-        // Not root alone has work in it.
-        fs::set_permissions(temporary, fs::Permissions::from_mode(0o1777))
-            .or_environment(|| "cannot open /tmp of the sandbox to everybody".into())?;
-    }
-    mount(Some("proc"), "/proc", Some("proc"), quiet, NOTHING).map_err(|cause| {
+    let [proc, sys] = ["proc", "sys"].map(|name| Path::new(STAGE).join(name));
+    make_folder(&proc)?;
+    make_folder(&sys)?;
+    mount(Some("proc"), &proc, Some("proc"), quiet, NOTHING).map_err(|cause| {
         Error::environment("cannot mount /proc in the sandbox")
             .because(cause)
             .hint("inside a container, the container must be started with an unmasked /proc")
     })?;
     // Root's sandbox has root's uid, and that is all that most of these files ask for.
-    for path in ["/proc/sys", "/proc/irq", "/proc/bus", "/proc/sysrq-trigger"].map(Path::new) {
+    for path in ["sys", "irq", "bus", "sysrq-trigger"].map(|name| proc.join(name)) {
         if path.exists() {
-            mount(Some(path), path, NOTHING, MsFlags::MS_BIND, NOTHING)
-                .and_then(|()| remount_read_only(path, quiet))
+            mount(Some(&path), &path, NOTHING, MsFlags::MS_BIND, NOTHING)
+                .and_then(|()| remount_read_only(&path, quiet))
                 .or_environment(|| format!("cannot protect {}", path.display()))?;
         }
     }
     match network {
         // A new sysfs needs a network namespace of one's own.
-        Network::None => mount(Some("sysfs"), "/sys", Some("sysfs"), quiet | MsFlags::MS_RDONLY, NOTHING),
-        Network::Host => {
-            mount(Some(&outside(Path::new("/sys"))), "/sys", NOTHING, MsFlags::MS_BIND | MsFlags::MS_REC, NOTHING)
-                .and_then(|()| remount_read_only(Path::new("/sys"), quiet))
-        }
+        Network::None => mount(Some("sysfs"), &sys, Some("sysfs"), quiet | MsFlags::MS_RDONLY, NOTHING),
+        Network::Host => mount(Some("/sys"), &sys, NOTHING, MsFlags::MS_BIND | MsFlags::MS_REC, NOTHING)
+            .and_then(|()| remount_read_only(&sys, quiet)),
     }
     .or_environment(|| "cannot mount /sys in the sandbox".into())
 }
@@ -184,12 +202,15 @@ fn remount_read_only(path: &Path, flags: MsFlags) -> nix::Result<()> {
 
 fn devices() -> Result<()> {
     let failed = || "cannot make /dev in the sandbox".to_owned();
-    mount(Some("tmpfs"), "/dev", Some("tmpfs"), MsFlags::MS_NOSUID, Some("mode=755,size=64k,nr_inodes=64"))
+    let dev = &Path::new(STAGE).join("dev");
+    make_folder(dev)?;
+    mount(Some("tmpfs"), dev, Some("tmpfs"), MsFlags::MS_NOSUID, Some("mode=755,size=64k,nr_inodes=64"))
         .or_environment(failed)?;
     for name in DEVICES {
-        let target = Path::new("/dev").join(name);
+        let target = dev.join(name);
         File::create(&target).or_environment(failed)?;
-        mount(Some(&outside(&target)), &target, NOTHING, MsFlags::MS_BIND, NOTHING).or_environment(failed)?;
+        mount(Some(&Path::new("/dev").join(name)), &target, NOTHING, MsFlags::MS_BIND, NOTHING)
+            .or_environment(failed)?;
     }
     for (name, target) in [
         ("fd", "/proc/self/fd"),
@@ -198,12 +219,12 @@ fn devices() -> Result<()> {
         ("stderr", "/proc/self/fd/2"),
         ("ptmx", "pts/ptmx"),
     ] {
-        symlink(target, Path::new("/dev").join(name)).or_environment(failed)?;
+        symlink(target, dev.join(name)).or_environment(failed)?;
     }
     for (name, kind, options) in
         [("pts", "devpts", "newinstance,ptmxmode=0666,mode=620"), ("shm", "tmpfs", "mode=1777")]
     {
-        let target = Path::new("/dev").join(name);
+        let target = dev.join(name);
         fs::create_dir(&target).or_environment(failed)?;
         mount(Some(kind), &target, Some(kind), MsFlags::MS_NOSUID, Some(options)).or_environment(failed)?;
     }
@@ -213,11 +234,8 @@ fn devices() -> Result<()> {
 /// Mounts a file that is in memory alone.
 fn memory_file(target: &Path, bytes: &[u8], mode: u32, (uid, gid): (u32, u32)) -> Result<()> {
     let failed = || format!("cannot make {} in the sandbox", target.display());
-    let memory = Path::new(MEMORY);
-    make_folder(memory)?;
-    mount(Some("tmpfs"), memory, Some("tmpfs"), MsFlags::MS_NOSUID | MsFlags::MS_NODEV, Some("mode=700"))
-        .or_environment(failed)?;
-    let file = memory.join("file");
+    // In the memory of the stage, which stays for as long as the mount does.
+    let file = staged("file");
     fs::write(&file, bytes).or_environment(failed)?;
     // Where there is one id only, it is the one that everybody has.
     let _ = std::os::unix::fs::chown(&file, Some(uid), Some(gid));
@@ -225,11 +243,11 @@ fn memory_file(target: &Path, bytes: &[u8], mode: u32, (uid, gid): (u32, u32)) -
     let target = stand_in(target)?;
     make_stub(&target)?;
     mount(Some(&file), &target, NOTHING, MsFlags::MS_BIND, NOTHING).or_environment(failed)?;
-    umount2(MEMORY, MntFlags::MNT_DETACH).or_environment(failed)?;
-    fs::remove_dir(MEMORY).or_environment(failed)
+    fs::remove_file(&file).or_environment(failed)
 }
 
-/// A target with the root's links followed. They come from an image, and must not lead to the machine's files.
+/// A target with the root's links followed: a name of the kernel's among them, such as `/proc/self/cwd`, would lead to
+/// the machine's files, and is taken by its letters instead.
 fn stand_in(target: &Path) -> Result<PathBuf> {
     let mut todo: Vec<OsString> = parts(target);
     let mut done = PathBuf::from("/");
@@ -252,9 +270,6 @@ fn stand_in(target: &Path) -> Result<PathBuf> {
                 todo.extend(parts(&link));
             }
             Err(_) => done = next,
-        }
-        if done.starts_with(OUTSIDE) {
-            return Err(Error::build(format!("{} is a link out of the sandbox", target.display())));
         }
     }
     Ok(done)

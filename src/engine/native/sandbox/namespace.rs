@@ -3,7 +3,6 @@
 //! The parent writes the id map, waits, and ends as its child does. When it is killed, the child gets a SIGTERM.
 
 use std::ffi::OsString;
-use std::os::fd::{FromRawFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::process::{Command, ExitCode};
@@ -12,8 +11,7 @@ use nix::sched::{CloneFlags, unshare};
 use nix::sys::signal::{SigHandler, Signal, signal};
 
 use super::frame::{self, Kind};
-use super::parent::hand_over;
-use super::{Identity, SOCKET};
+use super::{Identity, handover};
 use crate::domain::{Error, Result, ResultExt};
 
 /// First argument of the re-executed program; nobody types it.
@@ -25,15 +23,12 @@ pub const ARGUMENT: &str = "__namespace";
 /// A machine that allows no user namespaces.
 pub fn enter(identity: &Identity) -> Result<ExitCode> {
     let failed = || "cannot start xbuild in a user namespace".to_owned();
-    let (socket, theirs) = UnixStream::pair().or_environment(failed)?;
     let mut command = Command::new("/proc/self/exe");
     command.arg(ARGUMENT).args(std::env::args_os().skip(1));
-    hand_over(&mut command, &theirs);
     // The child hears of Ctrl-C too, and decides how to end.
     // SAFETY: no handler of ours is involved.
     unsafe { signal(Signal::SIGINT, SigHandler::SigIgn) }.or_environment(failed)?;
-    let mut child = command.spawn().or_environment(failed)?;
-    drop(theirs);
+    let (mut child, socket) = handover::spawn(&mut command)?;
     while let Some((kind, _, payload)) = frame::receive(&socket).or_environment(failed)? {
         match kind {
             Kind::WantsMap => {
@@ -53,8 +48,8 @@ pub fn enter(identity: &Identity) -> Result<ExitCode> {
 
 /// Runs the child side.
 pub fn main() -> ExitCode {
-    // SAFETY: the parent put the socket there before it started this program, and nothing else here owns it.
-    let socket = UnixStream::from(unsafe { OwnedFd::from_raw_fd(SOCKET) });
+    // Without a socket there is nobody to tell.
+    let Ok(socket) = handover::take() else { return ExitCode::FAILURE };
     let error = become_root(&socket).err().unwrap_or_else(|| {
         let arguments: Vec<OsString> = std::env::args_os().skip(2).collect();
         let cause = Command::new("/proc/self/exe").args(arguments).exec();
@@ -66,7 +61,6 @@ pub fn main() -> ExitCode {
 
 fn become_root(socket: &UnixStream) -> Result<()> {
     let failed = || "cannot make a user namespace".to_owned();
-    nix::fcntl::fcntl(socket, nix::fcntl::FcntlArg::F_SETFD(nix::fcntl::FdFlag::FD_CLOEXEC)).or_bug(failed)?;
     unshare(CloneFlags::CLONE_NEWUSER).or_environment(failed)?;
     frame::send(socket, Kind::WantsMap, 0, &[]).or_bug(failed)?;
     if !matches!(frame::receive(socket), Ok(Some((Kind::Mapped, ..)))) {

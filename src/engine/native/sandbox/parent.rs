@@ -1,15 +1,15 @@
 //! xbuild's side of a sandbox: starts the child, writes its id map, listens.
 
-use std::os::fd::AsRawFd;
 use std::os::unix::net::UnixStream;
 use std::os::unix::process::CommandExt;
 use std::process::{Child, Command, Stdio as ProcessStdio};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread::JoinHandle;
 
 use serde::{Deserialize, Serialize};
 
 use super::frame::{self, Kind};
-use super::{CHILD_ARGUMENT, SOCKET, Spec, Stdio};
+use super::{CHILD_ARGUMENT, Isolation, Spec, Stdio, handover};
 use crate::domain::{Error, Result, ResultExt, Stream};
 
 /// How a command ended.
@@ -115,7 +115,7 @@ pub enum Notice<'a> {
 /// As for [`run`].
 pub fn run_one(spec: &Spec, stop: &Stop, output: &mut dyn FnMut(Stream, &[u8])) -> Result<Exit> {
     stop.check()?;
-    Waiting::start(spec.stdio)?.run_one(spec, stop, output)
+    Waiting::start(spec.isolation()).run_one(spec, stop, output).map(|(exit, _)| exit)
 }
 
 /// Runs the spec's commands. Blocks; `tell` gets what happens to each, by its index.
@@ -125,102 +125,99 @@ pub fn run_one(spec: &Spec, stop: &Stop, output: &mut dyn FnMut(Stream, &[u8])) 
 /// error here.
 pub fn run(spec: &Spec, stop: &Stop, tell: &mut dyn FnMut(usize, Notice<'_>)) -> Result<()> {
     stop.check()?;
-    Waiting::start(spec.stdio)?.run(spec, stop, tell)
+    Waiting::start(spec.isolation()).run(spec, stop, tell).map(drop)
 }
 
-/// A sandbox's process that knows nothing yet: it may start while what it will run is still being found out.
+/// A sandbox that makes itself ready while what it will run is still being found out.
 pub struct Waiting {
-    socket: UnixStream,
-    child: Child,
-    stdio: Stdio,
+    isolation: Isolation,
+    starting: JoinHandle<Result<(Child, UnixStream)>>,
+}
+
+/// A sandbox all of whose processes have ended. The kernel may still be taking its mounts apart, which dropping this waits
+/// for.
+#[must_use]
+pub struct Ending(Child);
+
+impl Drop for Ending {
+    fn drop(&mut self) {
+        // Fails only where there is no child any more.
+        let _ = self.0.wait();
+    }
 }
 
 impl Waiting {
-    /// Starts the process.
-    ///
-    /// # Errors
-    /// An environment error when it cannot be started.
-    pub fn start(stdio: Stdio) -> Result<Waiting> {
-        let (socket, theirs) = UnixStream::pair().or_environment(|| "cannot make a socket pair".into())?;
-        let child = start(stdio, &theirs)?;
-        Ok(Waiting { socket, child, stdio })
+    /// Starts it; whether that worked is told by [`Waiting::run`].
+    pub fn start(isolation: Isolation) -> Waiting {
+        let copy = isolation.clone();
+        Waiting { isolation, starting: std::thread::spawn(move || start(&copy)) }
     }
 
-    /// The same as [`run`], for a spec with the streams that the process was started with.
+    /// The same as [`run`], for a spec of the isolation that the sandbox was started with.
     ///
     /// # Errors
     /// As for [`run`].
-    pub fn run(self, spec: &Spec, stop: &Stop, tell: &mut dyn FnMut(usize, Notice<'_>)) -> Result<()> {
-        if spec.stdio != self.stdio {
-            return Err(Error::bug("a sandbox with other streams than it was started with"));
+    pub fn run(self, spec: &Spec, stop: &Stop, tell: &mut dyn FnMut(usize, Notice<'_>)) -> Result<Ending> {
+        if spec.isolation() != self.isolation {
+            return Err(Error::bug("a sandbox with another isolation than it was started with"));
         }
-        let watch = stop.watch(&self.socket)?;
-        let result = listen(spec, &self.socket, &self.child, tell);
-        let ended = self.end();
+        let started = self.starting.join().unwrap_or_else(|_| Err(Error::bug("starting a sandbox panicked")));
+        let (child, socket) = started?;
+        let watch = stop.watch(&socket)?;
+        let result = listen(spec, &socket, tell);
+        // Not by dropping it: `stop` has a copy, and a child that is still being made ready must see the end.
+        let _ = socket.shutdown(std::net::Shutdown::Both);
+        let ending = Ending(child);
         stop.forget(watch);
         stop.check()?;
-        result.and(ended)
+        result.map(|()| ending)
     }
 
     /// The same as [`run_one`].
     ///
     /// # Errors
     /// As for [`run`].
-    pub fn run_one(self, spec: &Spec, stop: &Stop, output: &mut dyn FnMut(Stream, &[u8])) -> Result<Exit> {
+    pub fn run_one(self, spec: &Spec, stop: &Stop, output: &mut dyn FnMut(Stream, &[u8])) -> Result<(Exit, Ending)> {
         let mut end = None;
-        self.run(spec, stop, &mut |_, notice| match notice {
+        let ending = self.run(spec, stop, &mut |_, notice| match notice {
             Notice::Started => {}
             Notice::Output(stream, bytes) => output(stream, bytes),
             Notice::Exited(exit) => end = Some(exit),
         })?;
-        end.ok_or_else(|| Error::bug("a command without an end"))
-    }
-
-    fn end(mut self) -> Result<()> {
-        // Not by dropping it: `stop` has a copy, and a child that still waits for its id map must see the end.
-        let _ = self.socket.shutdown(std::net::Shutdown::Both);
-        self.child.wait().or_environment(|| "cannot wait for a sandbox".into()).map(drop)
+        end.map(|exit| (exit, ending)).ok_or_else(|| Error::bug("a command without an end"))
     }
 }
 
-fn start(stdio: Stdio, socket: &UnixStream) -> Result<Child> {
+/// Starts the child, and gives it its ids when it asks for them.
+fn start(isolation: &Isolation) -> Result<(Child, UnixStream)> {
     let mut command = Command::new("/proc/self/exe");
     command.arg(CHILD_ARGUMENT);
-    if stdio == Stdio::Captured {
+    if isolation.stdio == Stdio::Captured {
         // Ctrl-C is for xbuild, which then stops its sandboxes.
-        command.stdin(ProcessStdio::null()).stdout(ProcessStdio::null()).stderr(ProcessStdio::null()).process_group(0);
+        command.stdout(ProcessStdio::null()).stderr(ProcessStdio::null()).process_group(0);
     }
-    hand_over(&mut command, socket);
-    command.spawn().or_environment(|| "cannot start a sandbox".into())
+    let (child, socket) = handover::spawn(&mut command)?;
+    let payload = serde_json::to_vec(isolation).or_bug(|| "cannot write the isolation of a sandbox".into())?;
+    frame::send(&socket, Kind::Isolation, 0, &payload).or_environment(lost)?;
+    match frame::receive(&socket).or_environment(lost)? {
+        Some((Kind::WantsMap, ..)) => isolation.identity.map(child.id())?,
+        Some((Kind::Failed, _, payload)) => return Err(failure(&String::from_utf8_lossy(&payload))),
+        _ => return Err(Error::environment(lost())),
+    }
+    frame::send(&socket, Kind::Mapped, 0, &[]).or_environment(lost)?;
+    Ok((child, socket))
 }
 
-/// Gives a command the socket as the descriptor on which it looks for it; the socket must live until the command starts.
-pub(super) fn hand_over(command: &mut Command, socket: &UnixStream) {
-    let descriptor = socket.as_raw_fd();
-    // SAFETY: dup2 and fcntl are safe between fork and exec.
-    unsafe {
-        command.pre_exec(move || {
-            let result = if descriptor == SOCKET {
-                libc::fcntl(SOCKET, libc::F_SETFD, 0)
-            } else {
-                libc::dup2(descriptor, SOCKET)
-            };
-            if result < 0 { Err(std::io::Error::last_os_error()) } else { Ok(()) }
-        });
-    }
+fn lost() -> String {
+    "lost the sandbox".to_owned()
 }
 
-fn listen(spec: &Spec, socket: &UnixStream, child: &Child, tell: &mut dyn FnMut(usize, Notice<'_>)) -> Result<()> {
-    let lost = || "lost the sandbox".to_owned();
+fn listen(spec: &Spec, socket: &UnixStream, tell: &mut dyn FnMut(usize, Notice<'_>)) -> Result<()> {
     let payload = serde_json::to_vec(spec).or_bug(|| "cannot write the spec of a sandbox".into())?;
     frame::send(socket, Kind::Spec, 0, &payload).or_environment(lost)?;
     let mut exits: Vec<Option<Exit>> = vec![None; spec.commands.len()];
     while let Some((kind, index, payload)) = frame::receive(socket).or_environment(lost)? {
         match kind {
-            Kind::WantsMap => {
-                spec.identity.map(child.id())?;
-                frame::send(socket, Kind::Mapped, 0, &[]).or_environment(lost)?;
-            }
             Kind::Stdout => tell(index, Notice::Output(Stream::Stdout, &payload)),
             Kind::Stderr => tell(index, Notice::Output(Stream::Stderr, &payload)),
             Kind::Started => tell(index, Notice::Started),
@@ -230,7 +227,9 @@ fn listen(spec: &Spec, socket: &UnixStream, child: &Child, tell: &mut dyn FnMut(
                 tell(index, Notice::Exited(exit));
             }
             Kind::Failed => return Err(failure(&String::from_utf8_lossy(&payload))),
-            Kind::Spec | Kind::Mapped => return Err(Error::bug("the sandbox answers out of turn")),
+            Kind::Isolation | Kind::WantsMap | Kind::Mapped | Kind::Spec => {
+                return Err(Error::bug("the sandbox answers out of turn"));
+            }
         }
     }
     if exits.contains(&None) {

@@ -31,6 +31,27 @@ pub struct Spec {
     pub stdio: Stdio,
 }
 
+impl Spec {
+    /// What of it is known before the rest.
+    pub fn isolation(&self) -> Isolation {
+        let Spec { identity, network, stdio, .. } = self;
+        Isolation { identity: identity.clone(), rooted: self.root.is_some(), network: *network, stdio: *stdio }
+    }
+}
+
+/// What separates a sandbox from the machine. It suffices to make the namespaces, and what every sandbox has in them.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Isolation {
+    /// How ids inside relate to ids outside.
+    pub identity: Identity,
+    /// Whether there is a root file system of its own.
+    pub rooted: bool,
+    /// Whether the machine's network is there.
+    pub network: Network,
+    /// Where the commands' streams go.
+    pub stdio: Stdio,
+}
+
 /// An overlay root file system.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Root {

@@ -1,0 +1,48 @@
+//! Starts this program again with a socket to talk over.
+//!
+//! The socket goes as standard input, and the true one over the socket: the standard library can then start the program
+//! without copying this process first, which is a good part of the time that a sandbox takes.
+
+use std::io::{IoSlice, IoSliceMut};
+use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd, RawFd};
+use std::os::unix::net::UnixStream;
+use std::process::{Child, Command, Stdio};
+
+use nix::sys::socket::{ControlMessage, ControlMessageOwned, MsgFlags, recvmsg, sendmsg};
+use nix::unistd::dup2_stdin;
+
+use crate::domain::{Error, Result, ResultExt};
+
+const STDIN: RawFd = 0;
+
+/// Starts a command that calls [`take`] first, and has the same standard input then; our end of its socket.
+pub(super) fn spawn(command: &mut Command) -> Result<(Child, UnixStream)> {
+    let failed = || "cannot start a sandbox".to_owned();
+    let (socket, theirs) = UnixStream::pair().or_environment(failed)?;
+    let child = command.stdin(Stdio::from(OwnedFd::from(theirs))).spawn().or_environment(failed)?;
+    let descriptors = [STDIN];
+    let message = [ControlMessage::ScmRights(&descriptors)];
+    sendmsg::<()>(socket.as_raw_fd(), &[IoSlice::new(b"0")], &message, MsgFlags::MSG_NOSIGNAL, None)
+        .or_environment(failed)?;
+    Ok((child, socket))
+}
+
+/// The socket that [`spawn`] gave this process, whose standard input is its parent's from here on.
+pub(super) fn take() -> Result<UnixStream> {
+    let failed = || "no socket from the parent".to_owned();
+    let socket = UnixStream::from(std::io::stdin().as_fd().try_clone_to_owned().or_bug(failed)?);
+    let mut byte = [0];
+    let mut space = nix::cmsg_space!([RawFd; 1]);
+    let mut into = [IoSliceMut::new(&mut byte)];
+    let flags = MsgFlags::MSG_CMSG_CLOEXEC;
+    let message = recvmsg::<()>(socket.as_raw_fd(), &mut into, Some(&mut space), flags).or_bug(failed)?;
+    let received = message.cmsgs().or_bug(failed)?.find_map(|message| match message {
+        ControlMessageOwned::ScmRights(descriptors) => descriptors.first().copied(),
+        _ => None,
+    });
+    let received = received.ok_or_else(|| Error::bug(failed()))?;
+    // SAFETY: the kernel has just made this descriptor, and nothing else knows it.
+    let stdin = unsafe { OwnedFd::from_raw_fd(received) };
+    dup2_stdin(stdin).or_bug(failed)?;
+    Ok(socket)
+}
