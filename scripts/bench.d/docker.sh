@@ -113,15 +113,21 @@ docker_base() {
   mmdebstrap --variant=minbase --format=tar trixie - "${mirror[@]}" | $docker import - bench-base
 }
 
-# docker_from_nothing KIND DOCKERFILE ARCH..: builders, all at once
+# docker_from_nothing KIND DOCKERFILE ARCH..: builders; BuildKit makes them all at once, and what they share once. The
+# classic builder would make that anew for each, so there they come one after another.
 docker_from_nothing() {
   local kind=$1 file=$2 arch pids=() pid status=0
   shift 2
   docker_base || return
   for arch in "$@"; do
     # The base is new, so that nothing is cached.
-    docker_build "$kind" --build-arg BASE=bench-base --target "$arch" -t "bench:$arch" - <"$file" &
-    pids+=("$!")
+    local build=(docker_build "$kind" --build-arg BASE=bench-base --target "$arch" -t "bench:$arch" -)
+    if [ "$kind" = BuildKit ]; then
+      "${build[@]}" <"$file" &
+      pids+=("$!")
+    else
+      "${build[@]}" <"$file" || status=1
+    fi
   done
   for pid in "${pids[@]}"; do wait "$pid" || status=1; done
   return $status

@@ -23,8 +23,8 @@ from_nothing() {
     "$xbuild" -q -C "$project" toolchain show debian-trixie --dockerfile --arch "$list" >"$work/Dockerfile" 2>>"$log" ||
       fail "toolchain show --dockerfile"
     [ "$buildkit" = no ] || kinds+=(BuildKit)
-    # A second opinion: it takes longer, and is what older releases use unless told otherwise.
-    [ "$buildkit" = yes ] && [ $# -gt 1 ] || kinds+=(classic)
+    # A second opinion: it takes longer, and is what `docker build` is in older releases.
+    kinds+=(classic)
   fi
   for ((run = 0; run < $(how_often 3); run++)); do
     remove "$work/store"
