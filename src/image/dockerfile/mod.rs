@@ -13,7 +13,6 @@ mod line;
 mod mode;
 mod mount;
 mod parse;
-mod pattern;
 mod scope;
 mod variable;
 mod words;
