@@ -17,11 +17,11 @@ use crate::domain::{Arch, Digest, Error, ErrorKind, Event, ImageName, Outcome, P
 use crate::engine::native::sandbox::Identity;
 use crate::engine::{Execution, StepResult, layer_path};
 use crate::image::{
-    self, Base, BuiltImage, Context, Folders, Ignore, LayerCache, Layout, Note, Origin, Ownership, Request, Services,
-    Steps, Target,
+    self, Base, BuiltImage, Context, Folders, Ignore, LayerCache, Layout, Note, Origin, Ownership, Repository,
+    RepositoryRequest, Request, Services, Steps, Target,
 };
 use crate::plan::{ImageBuild, Plan, ProjectImages, Step, Work};
-use crate::source::{Fetcher, fetch_url};
+use crate::source::{CheckedOut, Checkout, Fetcher, fetch_url};
 use crate::store::Bucket;
 
 /// Files in layers carry no date: a commit that changes no file then changes no layer.
@@ -240,6 +240,7 @@ impl<'a> Assembly<'a> {
             base: &|name, arch| self.base(name, arch),
             run: &|request| commands.run(request),
             fetch: &|url, checksum| self.download(url, checksum, &name),
+            repository: &|request| self.repository(request, &agents),
             secret: &|id| secrets.find(id),
             agent: &|id| agents.find(id),
             tell: &|note| match note {
@@ -285,6 +286,19 @@ impl<'a> Assembly<'a> {
         let fetcher =
             Fetcher { store: &workshop.store, events: &workshop.events, mirror: &mirror, offline: workshop.offline };
         self.runtime.block_on(fetch_url(&fetcher, url, checksum, step))
+    }
+
+    fn repository(&self, request: &RepositoryRequest<'_>, agents: &Agents<'_>) -> Result<Repository> {
+        let workshop = &self.loaded.workshop;
+        let checkout = Checkout {
+            store: &workshop.store,
+            reference: request.reference,
+            checksum: request.checksum,
+            keep_git: request.keep_git,
+            agent: agents.find("default")?,
+            offline: workshop.offline,
+        };
+        checkout.take().map(|CheckedOut { folder, commit }| Repository { folder, commit })
     }
 
     /// Files of the context that stand elsewhere. Programs come from the step of the image's own architecture.

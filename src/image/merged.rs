@@ -2,15 +2,12 @@
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
-use std::io::{BufReader, Read};
 use std::path::{Component, Path, PathBuf};
-
-use flate2::read::MultiGzDecoder;
 
 use super::layer::{Content, Entries, Entry};
 use super::unpack::{Limits, unpack};
-use super::{Descriptor, ImageConfig, Layout, Manifest, media_type};
-use crate::domain::{Error, Result, ResultExt};
+use super::{Descriptor, ImageConfig, Layout, Manifest, compression};
+use crate::domain::{Result, ResultExt};
 
 /// Symbolic links followed on the way to one file, as the kernel allows.
 const MAX_LINKS: usize = 40;
@@ -93,14 +90,7 @@ impl MergedImage {
 }
 
 fn read_layer(layout: &Layout, layer: &Descriptor, into: &Path, limits: &Limits) -> Result<Entries> {
-    let file = BufReader::with_capacity(1 << 18, layout.open_blob(layer)?);
-    let reader: Box<dyn Read> = match layer.media_type.as_str() {
-        media_type::LAYER => Box::new(file),
-        media_type::LAYER_GZIP | media_type::DOCKER_LAYER_GZIP => {
-            Box::new(BufReader::with_capacity(1 << 18, MultiGzDecoder::new(file)))
-        }
-        other => return Err(Error::usage(format!("the format {other} is not supported yet"))),
-    };
+    let reader = compression::layer(layout.open_blob(layer)?, &layer.media_type)?;
     unpack(reader, into, limits)
 }
 

@@ -10,6 +10,7 @@ mod base;
 mod blob;
 mod build;
 mod cache;
+mod compression;
 mod config;
 mod dockerfile;
 pub mod export;
@@ -25,6 +26,7 @@ mod prune;
 mod root_layer;
 mod time;
 pub mod unpack;
+mod zstd;
 
 #[cfg(test)]
 mod tests;
@@ -32,8 +34,8 @@ mod tests;
 pub use base::{BaseImage, choose};
 pub use blob::BlobWriter;
 pub use build::{
-    Base, BuiltImage, Context, Download, FinishedStage, Folders, Note, Ownership, Request, RunRequest, Services,
-    StepMount, Steps, Target, build, index, stage_arch, stages,
+    Base, BuiltImage, Context, Download, FinishedStage, Folders, Note, Ownership, Repository, RepositoryRequest,
+    Request, RunRequest, Services, StepMount, Steps, Target, build, index, stage_arch, stages,
 };
 pub use cache::{BuiltLayer, LayerCache, Origin};
 pub use config::{Empty, Health, History, ImageConfig, RootFs, Runtime};

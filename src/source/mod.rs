@@ -1,11 +1,13 @@
-//! What goes in: the project's tree, facts from git, upstream archives.
+//! What goes in: the project's tree, facts from git, upstream archives, repositories.
 
 mod archive;
 mod fetch;
 mod git;
+mod repository;
 mod tree;
 
 pub use archive::unpack;
 pub use fetch::{Fetcher, fetch, fetch_url};
 pub use git::GitFacts;
+pub use repository::{CheckedOut, Checkout};
 pub use tree::{Tree, hash_tree};

@@ -45,9 +45,10 @@ pub fn usage(store: &Store) -> Vec<Usage> {
 }
 
 /// What goes by its own use: nothing else knows whether it is needed.
-const AGING: [Bucket; 8] = [
+const AGING: [Bucket; 9] = [
     Bucket::Steps,
     Bucket::Resolutions,
+    Bucket::Repositories,
     Bucket::GoCache,
     Bucket::Files,
     Bucket::Layers,

@@ -31,6 +31,8 @@ pub enum Bucket {
     Outputs,
     /// Upstream archives by digest.
     Sources,
+    /// Commits of git repositories, checked out.
+    Repositories,
     /// Distribution packages that are not unpacked yet, and the package manager's state.
     Packages,
     /// Go's build caches.
@@ -55,13 +57,14 @@ pub enum Bucket {
 
 impl Bucket {
     /// Every bucket, in the order in which `cache ls` shows them.
-    pub const ALL: [Bucket; 16] = [
+    pub const ALL: [Bucket; 17] = [
         Bucket::Records,
         Bucket::Steps,
         Bucket::Resolutions,
         Bucket::RootFilesystems,
         Bucket::Outputs,
         Bucket::Sources,
+        Bucket::Repositories,
         Bucket::Packages,
         Bucket::GoCache,
         Bucket::Files,
@@ -83,6 +86,7 @@ impl Bucket {
             Bucket::RootFilesystems => "rootfs-v1",
             Bucket::Outputs => "outputs-v1",
             Bucket::Sources => "sources-v1",
+            Bucket::Repositories => "repositories-v1",
             Bucket::Packages => "packages-v1",
             Bucket::GoCache => "gocache-v1",
             Bucket::Files => "files-v1",

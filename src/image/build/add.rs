@@ -1,14 +1,15 @@
 //! ADD of archives: unpacked with their own times, modes and owners.
 
-use std::fs::File;
-use std::io::{BufReader, Read, Seek};
+use std::collections::BTreeMap;
+use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use super::copy::{Copier, plain};
 use super::files::{Files, Found, Kind};
 use super::folders::Folders;
 use super::stage::Digested;
-use crate::domain::{Digest, Result, ResultExt};
+use crate::domain::{Digest, Error, Result, ResultExt};
+use crate::image::compression;
 use crate::image::layer::{Content, Entry, Stamp};
 
 /// The file behind a name, if it is an archive.
@@ -26,28 +27,13 @@ pub(super) fn archive(files: &dyn Files, found: &Found) -> Result<Option<Digeste
 pub(super) fn is_archive(path: &Path) -> Result<bool> {
     let mut header = Vec::new();
     // What does not decompress is no archive.
-    if open(path)?.take(512).read_to_end(&mut header).is_err() || header.len() < 512 {
+    if compression::any(path)?.take(512).read_to_end(&mut header).is_err() || header.len() < 512 {
         return Ok(false);
     }
     let sum: u64 =
         header.iter().enumerate().map(|(at, b)| if (148..156).contains(&at) { 32 } else { u64::from(*b) }).sum();
     let digits: String = header[148..156].iter().map(|b| *b as char).filter(|c| c.is_ascii_digit()).collect();
     Ok(u64::from_str_radix(&digits, 8).is_ok_and(|stated| stated == sum))
-}
-
-fn open(path: &Path) -> Result<Box<dyn Read>> {
-    let failed = || format!("cannot read {}", path.display());
-    let mut file = File::open(path).or_environment(failed)?;
-    let mut magic = Vec::new();
-    file.by_ref().take(6).read_to_end(&mut magic).or_environment(failed)?;
-    file.rewind().or_environment(failed)?;
-    let file = BufReader::with_capacity(1 << 18, file);
-    Ok(match magic.as_slice() {
-        [0x1f, 0x8b, ..] => Box::new(flate2::bufread::MultiGzDecoder::new(file)),
-        [0xfd, b'7', b'z', b'X', b'Z', 0] => Box::new(xz2::bufread::XzDecoder::new_multi_decoder(file)),
-        [b'B', b'Z', b'h', ..] => Box::new(bzip2::bufread::MultiBzDecoder::new(file)),
-        _ => Box::new(file) as Box<dyn Read>,
-    })
 }
 
 /// Unpacks an archive at the destination.
@@ -57,21 +43,26 @@ fn open(path: &Path) -> Result<Box<dyn Read>> {
 pub(super) fn unpack(copier: &mut Copier<'_, '_>, folders: &Folders<'_>, path: &Path, digest: Digest) -> Result<()> {
     let identity = Digest::of_json(&("archive", digest));
     let failed = || format!("cannot unpack {}", path.display());
-    folders.of_archive(&identity, open(path)?, None).context(failed)?;
+    folders.of_archive(&identity, compression::any(path)?, None).context(failed)?;
     let entries = folders.listing(&identity)?;
     let owner = copier.request.owner.unwrap_or_default();
     let destination = copier.writer.follow(&plain(Path::new(&copier.request.destination)))?;
     copier.writer.folder(&destination, 0o755, owner)?;
-    let mut places = std::collections::BTreeMap::new();
-    for (name, entry) in entries {
+    // By the archive's own names: where its folders are in the image, and its files.
+    let mut places = BTreeMap::from([(PathBuf::new(), destination.clone())]);
+    for (name, mut entry) in entries {
         if name.as_os_str().is_empty() {
             continue;
         }
-        // Links that are in the image already are followed, as tar does.
-        let parent = copier.writer.follow(&destination.join(name.parent().unwrap_or(Path::new(""))))?;
-        copier.writer.folder(&parent, 0o755, owner)?;
+        let parent = places.get(name.parent().unwrap_or(Path::new(""))).unwrap_or(&destination);
         let target = parent.join(name.file_name().unwrap_or_default());
-        let mut entry = entry;
+        // Only folders that the archive does not list have no time: they may be links that are in the image already.
+        if entry.mtime.is_none() && entry.content.is_directory() {
+            let target = inside(copier, &destination, &target).context(failed)?;
+            copier.writer.folder(&target, 0o755, owner)?;
+            places.insert(name, target);
+            continue;
+        }
         if let Content::HardLink(first) = &entry.content {
             entry.content = Content::HardLink(places.get(first).cloned().unwrap_or_else(|| destination.join(first)));
         }
@@ -82,6 +73,17 @@ pub(super) fn unpack(copier: &mut Copier<'_, '_>, folders: &Folders<'_>, path: &
         copier.writer.put(target, entry);
     }
     Ok(())
+}
+
+/// Where a folder leads, with the destination for the root of every link, as Docker has it.
+fn inside(copier: &Copier<'_, '_>, destination: &Path, folder: &Path) -> Result<PathBuf> {
+    let view = copier.writer.view();
+    let below = folder.strip_prefix(destination).unwrap_or(folder);
+    let followed = view.follow_below(destination, below);
+    followed.ok_or_else(|| {
+        Error::usage(format!("/{} is a symbolic link that leads out of /{}", folder.display(), destination.display()))
+            .hint("list the folder in the archive, and it replaces the link")
+    })
 }
 
 impl Copier<'_, '_> {
@@ -112,6 +114,7 @@ mod tests {
         header.set_cksum();
         tar.append(&header, io::empty()).unwrap();
         let tar = tar.into_inner().unwrap();
+        let zstd = |bytes: &[u8]| ruzstd::encoding::compress_to_vec(bytes, ruzstd::encoding::CompressionLevel::Fastest);
         let gzip = |bytes: &[u8]| {
             let mut gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
             gzip.write_all(bytes).unwrap();
@@ -120,6 +123,8 @@ mod tests {
         for (bytes, expected) in [
             (tar.clone(), true),
             (gzip(&tar), true),
+            (zstd(&tar), true),
+            (zstd(b"no archive"), false),
             (gzip(b"no archive"), false),
             (b"\x1f\x8bdamaged".to_vec(), false),
             (vec![0; 1024], false),

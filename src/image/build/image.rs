@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write;
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 
+use super::rehearsal::rehearse;
 use super::request::{Base, Request, Services, Target};
 use super::settings::Settings;
 use super::stack::{Packing, Stack};
@@ -114,6 +115,7 @@ impl Stages {
 /// or a store that cannot be written.
 pub fn build(request: &Request<'_>, services: &Services<'_>) -> Result<BuiltImage> {
     let plan = Plan::new(request, services)?;
+    plan.rehearse(request)?;
     let scratch = request.folders.store().scratch()?;
     let stages = Arc::new(Stages { slots: Mutex::default(), changed: Condvar::new(), scratch });
     let last = plan.graph.stages.last().ok_or_else(|| Error::bug("a Dockerfile without a stage"))?;
@@ -214,15 +216,51 @@ impl Plan {
         request: &Request<'_>,
         services: &Services<'_>,
     ) -> Result<Arc<FinishedStage>> {
+        let beginning = self.beginning(planned, request, &|index| stages.finished(index))?;
+        let build = StageBuild {
+            request,
+            services,
+            stages,
+            index: planned.index,
+            arch: beginning.base.arch,
+            stack: beginning.base.stack,
+            settings: beginning.settings,
+            history: beginning.base.history,
+            created: time::rfc3339(request.target.created),
+            ran: beginning.base.ran,
+        };
+        build.build(&beginning.triggers, &request.file.stages[planned.index].steps).map(Arc::new)
+    }
+
+    /// Goes through all stages without building anything.
+    fn rehearse(&self, request: &Request<'_>) -> Result<()> {
+        let mut ends: BTreeMap<usize, Arc<FinishedStage>> = BTreeMap::new();
+        for planned in &self.graph.stages {
+            let end = |index| ends.get(&index).cloned().ok_or_else(|| Error::bug("a stage stands on a later one"));
+            let Beginning { base, mut settings, triggers } = self.beginning(planned, request, &end)?;
+            settings.runtime.on_build = None;
+            rehearse(&mut settings, triggers.iter().chain(&request.file.stages[planned.index].steps))?;
+            let Settings { runtime, scope, author, .. } = settings;
+            ends.insert(planned.index, Arc::new(FinishedStage { runtime, scope, author, ..base }));
+        }
+        Ok(())
+    }
+
+    /// What a stage starts with; `finished` gives a stage that it stands on.
+    fn beginning(
+        &self,
+        planned: &PlannedStage,
+        request: &Request<'_>,
+        finished: &dyn Fn(usize) -> Result<Arc<FinishedStage>>,
+    ) -> Result<Beginning> {
         let (file, target) = (request.file, request.target);
-        let stage = &file.stages[planned.index];
+        let from = &file.stages[planned.index].from;
         let mut triggers = self.triggers.get(&planned.index).cloned().unwrap_or_default();
-        let (base, needs_labels) = match (&planned.base, self.bases.get(&planned.index)) {
+        let (mut base, needs_labels) = match (&planned.base, self.bases.get(&planned.index)) {
             (Source::Stage(index), _) => {
                 let steps = &file.stages[*index].steps;
-                triggers =
-                    on_build(steps).map(|on_build| trigger(&on_build.text, &stage.from)).collect::<Result<_>>()?;
-                ((*stages.finished(*index)?).clone(), false)
+                triggers = on_build(steps).map(|on_build| trigger(&on_build.text, from)).collect::<Result<_>>()?;
+                ((*finished(*index)?).clone(), false)
             }
             (Source::Scratch, _) => (empty(request)?, true),
             (Source::Image(_), Some(Base::Stage(stage))) => {
@@ -232,32 +270,30 @@ impl Plan {
             }
             (Source::Image(_), Some(Base::Image(image, path))) => {
                 let stack = Stack::of_image(image, path);
-                let empty = empty(request)?;
                 let (runtime, history) = (image.config.config.clone(), image.config.history.clone());
-                let arch = stage_arch(file, target, planned)?;
-                (FinishedStage { arch, stack, runtime, history, author: image.config.author.clone(), ..empty }, true)
+                (
+                    FinishedStage { stack, runtime, history, author: image.config.author.clone(), ..empty(request)? },
+                    true,
+                )
             }
             (Source::Image(name), None) => return Err(Error::bug(format!("nobody looked for {name}"))),
         };
-        let mut settings = Settings::new(base.runtime, base.scope);
-        settings.author = base.author;
+        let mut settings = Settings::new(base.runtime.clone(), base.scope.clone());
+        settings.author.clone_from(&base.author);
         if needs_labels {
             settings.start(PATH, &target.labels);
+            base.arch = stage_arch(file, target, planned)?;
         }
-        let build = StageBuild {
-            request,
-            services,
-            stages,
-            index: planned.index,
-            arch: if needs_labels { stage_arch(file, target, planned)? } else { base.arch },
-            stack: base.stack,
-            settings,
-            history: base.history,
-            created: time::rfc3339(target.created),
-            ran: base.ran,
-        };
-        build.build(&triggers, &stage.steps).map(Arc::new)
+        Ok(Beginning { base, settings, triggers })
     }
+}
+
+/// What a stage starts with.
+struct Beginning {
+    base: FinishedStage,
+    settings: Settings,
+    /// The instructions of ONBUILD.
+    triggers: Vec<Step>,
 }
 
 /// What a stage from scratch starts with.

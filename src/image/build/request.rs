@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use super::{Context, FinishedStage, Folders};
-use crate::domain::{Arch, Digest, Result};
+use crate::domain::{Arch, Digest, GitReference, Result};
 use crate::image::{BaseImage, Dockerfile, LayerCache, Layout};
 use std::sync::Arc;
 
@@ -67,6 +67,24 @@ pub enum Base {
 /// Where a downloaded file is, and the digest of its bytes.
 pub type Download = (PathBuf, Digest);
 
+/// What ADD wants of a git repository.
+pub struct RepositoryRequest<'a> {
+    /// The repository, and what of it.
+    pub reference: &'a GitReference,
+    /// What the commit must be, or begin with.
+    pub checksum: Option<&'a str>,
+    /// Whether `.git` stays.
+    pub keep_git: bool,
+}
+
+/// A git repository, checked out: files that never change.
+pub struct Repository {
+    /// The files.
+    pub folder: PathBuf,
+    /// The whole hash of the commit.
+    pub commit: String,
+}
+
 /// What a build asks of others.
 pub struct Services<'a> {
     /// Finds an image by name.
@@ -75,6 +93,8 @@ pub struct Services<'a> {
     pub run: &'a (dyn Fn(&RunRequest) -> Result<()> + Sync),
     /// Downloads a file, which must have the digest if one is given; where it is, and its digest.
     pub fetch: &'a (dyn Fn(&str, Option<Digest>) -> Result<Download> + Sync),
+    /// Checks a git repository out.
+    pub repository: &'a (dyn Fn(&RepositoryRequest<'_>) -> Result<Repository> + Sync),
     /// Gives a secret by its name.
     pub secret: &'a (dyn Fn(&str) -> Result<Option<Vec<u8>>> + Sync),
     /// Gives the socket of an SSH agent by its name.

@@ -9,8 +9,10 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use serde::{Deserialize, Serialize};
 
 use super::Steps;
+use super::agent::AgentSocket;
 use super::copy::{Copier, CopyRequest, Writer, plain};
 use super::files::Files;
+use super::rehearsal::network;
 use super::request::{Note, RunRequest, StepMount};
 use super::scan::Scan;
 use super::settings::PROGRAMS;
@@ -23,7 +25,7 @@ use crate::image::{Run, RunMount, Script, Sharing, Step, layer};
 use crate::store::{Bucket, KeyLock, Scratch, mark_used};
 
 /// Goes up when a step with the same key would do something else.
-const FORMAT: u32 = 1;
+const FORMAT: u32 = 3;
 
 /// Docker's place for the socket of an agent.
 const AGENTS: &str = "/run/buildkit";
@@ -50,8 +52,7 @@ struct Key<'a> {
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct StepRecord {
-    /// The layer; `None` if it changed nothing.
-    layer: Option<Digest>,
+    layer: Digest,
 }
 
 /// The mounts of a command, and what is to live as long as they do.
@@ -62,25 +63,15 @@ struct Mounts {
     mounts: Vec<StepMount>,
     env: BTreeMap<String, String>,
     locks: Vec<KeyLock>,
+    agents: Vec<AgentSocket>,
+    /// How many agents were asked for, those included that are not there.
+    asked: usize,
 }
 
 impl StageBuild<'_> {
-    /// Runs a command, or takes what it did before; whether there is a layer.
-    pub(super) fn run(&mut self, step: &Step, run: &Run) -> Result<bool> {
-        let network = match run.network.as_ref().map(|word| self.settings.expand(word)).transpose()?.as_deref() {
-            None | Some("default" | "host") => true,
-            Some("none") => false,
-            Some(other) => {
-                let word = run.network.as_ref().map_or(step.span, |word| word.span);
-                return Err(word.error(format!("there is no network '{other}'")).hint("default, none or host").into());
-            }
-        };
-        if let Some(word) = &run.security
-            && self.settings.expand(word)? != "sandbox"
-        {
-            let error = word.span.error("--security=insecure is not supported: commands run in a user namespace");
-            return Err(error.hint("most of what needs it works without, as root of the namespace").into());
-        }
+    /// Runs a command, or takes what it did before. One that changed nothing has a layer too, as with Docker.
+    pub(super) fn run(&mut self, step: &Step, run: &Run) -> Result<()> {
+        let network = network(run, &self.settings)?;
         let argv = self.settings.command(run);
         let program = match run.script() {
             Script::Program { name, text } => Some((name, text)),
@@ -117,14 +108,16 @@ impl StageBuild<'_> {
         let name = format!("{}:{}", self.request.name, step.span.line);
         if let Some(record) = self.remembered(&key) {
             (self.services.tell)(Note::Remembered(name));
-            return Ok(self.add(record));
+            self.stack.push(StackLayer::kept(record.layer));
+            return Ok(());
         }
         let store = self.request.folders.store();
         let _lock = store.lock(&key)?;
         // Somebody else may have done it while we waited.
         if let Some(record) = self.remembered(&key) {
             (self.services.tell)(Note::Remembered(name));
-            return Ok(self.add(record));
+            self.stack.push(StackLayer::kept(record.layer));
+            return Ok(());
         }
         let view = self.stack.view(self.request.folders)?;
         let login = users::login(&view, &self.settings.runtime.user).map_err(|error| step.span.place(error))?;
@@ -154,7 +147,7 @@ impl StageBuild<'_> {
             network,
         })
         .map_err(|error| step.span.place(error))?;
-        drop(mounts.locks);
+        drop((mounts.locks, mounts.agents));
         let scan = Scan {
             upper: &upper,
             below: &view,
@@ -164,17 +157,12 @@ impl StageBuild<'_> {
             mtime: self.request.target.mtime,
         };
         let entries = scan.entries().context(|| "cannot keep what the command did".into())?;
-        let layer = if entries.is_empty() {
-            None
-        } else {
-            let identity = layer::identity(&entries);
-            self.request.folders.keep(&identity, &scratch, &entries)?;
-            Some(identity)
-        };
-        let record = StepRecord { layer };
-        store.save_json(Bucket::ImageSteps, &key, &record)?;
+        let layer = layer::identity(&entries);
+        self.request.folders.keep(&layer, &scratch, &entries)?;
+        store.save_json(Bucket::ImageSteps, &key, &StepRecord { layer })?;
         self.ran = true;
-        Ok(self.add(record))
+        self.stack.push(StackLayer::kept(layer));
+        Ok(())
     }
 
     /// What a command with this key did, if that is all still there.
@@ -183,18 +171,7 @@ impl StageBuild<'_> {
             return None;
         }
         let record: StepRecord = self.request.folders.store().read_json(Bucket::ImageSteps, key)?;
-        let there = record.layer.is_none_or(|layer| self.request.folders.find(&layer).is_some());
-        there.then_some(record)
-    }
-
-    fn add(&mut self, record: StepRecord) -> bool {
-        match record.layer {
-            Some(identity) => {
-                self.stack.push(StackLayer::kept(identity));
-                true
-            }
-            None => false,
-        }
+        self.request.folders.find(&record.layer).map(|_| record)
     }
 
     fn mounts(&self, run: &Run, scratch: &Scratch) -> Result<Mounts> {
@@ -286,16 +263,21 @@ impl StageBuild<'_> {
             }
             RunMount::Ssh { id, target, required, mode, uid, gid } => {
                 out.keys.push(format!("ssh {id} {target:?} {mode:o} {uid} {gid}"));
+                let place = format!("{AGENTS}/ssh_agent.{}", out.asked);
+                let target = inside(target.as_deref().unwrap_or(&place));
+                out.asked += 1;
+                // As with Docker, also where there is none.
+                out.env.entry("SSH_AUTH_SOCK".into()).or_insert_with(|| target.display().to_string());
                 match (self.services.agent)(&id)? {
                     None if required => {
                         return Err(Error::usage(format!("there is no SSH agent '{id}'"))
                             .hint(format!("start one, and give it as --ssh {id}")));
                     }
                     None => {}
-                    Some(source) => {
-                        let place = format!("{AGENTS}/ssh_agent.{}", out.mounts.len());
-                        let target = inside(target.as_deref().unwrap_or(&place));
-                        out.env.entry("SSH_AUTH_SOCK".into()).or_insert_with(|| target.display().to_string());
+                    Some(agent) => {
+                        let socket = AgentSocket::open(agent, scratch, mode, (uid, gid))?;
+                        let source = socket.path().to_owned();
+                        out.agents.push(socket);
                         out.mounts.push(StepMount::Bind { source, target, read_only: false });
                     }
                 }

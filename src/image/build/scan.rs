@@ -7,10 +7,14 @@ use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
+use rustix::fs::{AtFlags, CWD, Timespec, Timestamps, utimensat};
+use rustix::io::Errno;
+
 use super::folders::Ownership;
 use super::view::View;
 use crate::domain::{Digest, DigestReader, Error, Result, ResultExt};
 use crate::image::layer::{Content, Device, Entries, Entry, Stamp, Xattrs};
+use crate::store::remove_tree;
 
 /// What overlay file systems keep for themselves.
 const OVERLAY: &[u8] = b"user.overlay.";
@@ -60,7 +64,12 @@ impl Scan<'_> {
             let metadata = fs::symlink_metadata(&on_disk).or_environment(failed)?;
             let kind = metadata.file_type();
             // A socket is nothing without the process behind it.
-            if kind.is_socket() || self.is_stub(&path, &on_disk, &metadata)? {
+            if kind.is_socket() {
+                continue;
+            }
+            if self.is_stub(&path, &on_disk, &metadata)? {
+                // Later commands would see it.
+                remove_tree(&on_disk)?;
                 continue;
             }
             if kind.is_char_device() && metadata.rdev() == 0 {
@@ -151,8 +160,25 @@ impl Scan<'_> {
         };
         let mode = if kind.is_symlink() { 0o777 } else { metadata.mode() & 0o7777 };
         let old = u64::try_from(metadata.mtime()).ok().filter(|_| metadata.mtime() < self.started);
+        if old.is_none() {
+            // A later command may copy or move it: the time of this build must not get into that one's layer.
+            self.take_time(on_disk).or_environment(|| format!("cannot change {}", on_disk.display()))?;
+        }
         let mtime = old.filter(|time| *time != self.mtime);
         Ok(Entry { mode, uid, gid, mtime, xattrs, content })
+    }
+}
+
+impl Scan<'_> {
+    /// Gives a file the time that its layer says.
+    fn take_time(&self, path: &Path) -> std::io::Result<()> {
+        let time = Timespec { tv_sec: i64::try_from(self.mtime).unwrap_or_default(), tv_nsec: 0 };
+        let times = Timestamps { last_access: time, last_modification: time };
+        match utimensat(CWD, path, &times, AtFlags::SYMLINK_NOFOLLOW) {
+            // Outside of the sandbox, an ordinary user has no power over files of others.
+            Err(Errno::PERM) => Ok(()),
+            other => Ok(other?),
+        }
     }
 }
 

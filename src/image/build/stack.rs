@@ -1,16 +1,15 @@
 //! The layers of a stage, lowest first.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
-
-use flate2::read::MultiGzDecoder;
 
 use super::folders::Folders;
 use super::view::View;
 use crate::domain::{Digest, Error, Result, ResultExt};
 use crate::image::cache::{BuiltLayer, LayerCache, Origin};
 use crate::image::layer::{self, Entries};
-use crate::image::{BaseImage, Descriptor, Layout, media_type};
+use crate::image::{BaseImage, Descriptor, Layout, compression};
 
 /// One layer.
 #[derive(Debug)]
@@ -90,15 +89,8 @@ impl Blob {
     fn unpack(&self, identity: &Digest, folders: &Folders<'_>) -> Result<PathBuf> {
         let failed = || format!("layer {}", self.descriptor.digest);
         let file = std::fs::File::open(&self.path).or_environment(failed)?;
-        let file = std::io::BufReader::with_capacity(1 << 18, file);
-        match self.descriptor.media_type.as_str() {
-            media_type::LAYER => folders.of_archive(identity, file, Some(&self.diff_id)),
-            media_type::LAYER_GZIP | media_type::DOCKER_LAYER_GZIP => {
-                folders.of_archive(identity, MultiGzDecoder::new(file), Some(&self.diff_id))
-            }
-            other => Err(Error::usage(format!("the format {other} is not supported yet"))),
-        }
-        .context(failed)
+        let archive = compression::layer(file, &self.descriptor.media_type).context(failed)?;
+        folders.of_archive(identity, archive, Some(&self.diff_id)).context(failed)
     }
 }
 
@@ -129,6 +121,11 @@ impl Stack {
         Stack { layers: layers.collect(), view: OnceLock::new() }
     }
 
+    /// How many layers there are.
+    pub(super) fn len(&self) -> usize {
+        self.layers.len()
+    }
+
     /// Stands for everything in it.
     pub(super) fn identities(&self) -> Vec<Digest> {
         self.layers.iter().map(|layer| layer.identity()).collect()
@@ -153,14 +150,10 @@ impl Stack {
         Ok(Arc::unwrap_or_clone(view))
     }
 
-    /// Adds a layer of entries that the view has already. One of none is no layer; whether it is one.
-    pub(super) fn push_viewed(&mut self, entries: Entries, view: View) -> bool {
+    /// Adds a layer of entries that the view has already.
+    pub(super) fn push_viewed(&mut self, entries: Entries, view: View) {
         self.view = Arc::new(view).into();
-        let is_layer = !entries.is_empty();
-        if is_layer {
-            self.layers.push(Arc::new(StackLayer::of_entries(entries)));
-        }
-        is_layer
+        self.layers.push(Arc::new(StackLayer::of_entries(entries)));
     }
 
     /// Adds a layer.
@@ -170,9 +163,13 @@ impl Stack {
         self.layers.push(Arc::new(layer));
     }
 
-    /// The folders of the layers.
+    /// The folders of the layers. No overlay takes one twice; what the higher of two equal ones holds hides the lower.
     pub(super) fn folders(&self, folders: &Folders<'_>) -> Result<Vec<PathBuf>> {
-        self.layers.iter().map(|layer| layer.folder(folders)).collect()
+        let mut seen = BTreeSet::new();
+        let highest = self.layers.iter().rev().filter(|layer| seen.insert(layer.identity()));
+        let mut found = highest.map(|layer| layer.folder(folders)).collect::<Result<Vec<_>>>()?;
+        found.reverse();
+        Ok(found)
     }
 
     /// The layers as blobs of a layout.

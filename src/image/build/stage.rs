@@ -7,14 +7,15 @@ use super::copy::{self, Copier, CopyRequest, Writer};
 use super::files::Files;
 use super::history;
 use super::image::Stages;
+use super::rehearsal::chmod;
 use super::request::{Base, Note, Request, Services};
 use super::settings::Settings;
 use super::stack::Stack;
 use super::users;
 use super::view::View;
-use crate::domain::{Arch, Error, Result};
+use crate::domain::{Arch, Error, GitReference, Result};
 use crate::image::dockerfile::{Copy, CopyKind, Heredoc, Instruction, OnBuild, Source, Step, Word};
-use crate::image::{CopySource, FileMode, History, Ignore, ImageConfig, Runtime, Scope};
+use crate::image::{CopySource, History, Ignore, ImageConfig, Runtime, Scope};
 
 /// A stage that is built: what others start from or copy from.
 #[derive(Debug, Clone)]
@@ -71,18 +72,19 @@ impl StageBuild<'_> {
     }
 
     fn step(&mut self, step: &Step) -> Result<()> {
+        let layers = self.stack.len();
         self.settings.apply(&step.instruction)?;
-        let is_layer = match &step.instruction {
+        match &step.instruction {
             Instruction::Run(run) => self.run(step, run)?,
             Instruction::Copy(instruction) => self.copy(instruction).map_err(|error| step.span.place(error))?,
             Instruction::WorkDir(_) => self.workdir().map_err(|error| step.span.place(error))?,
-            _ => false,
-        };
+            _ => {}
+        }
         let Some(created_by) = history::text(&step.instruction, &self.settings)? else { return Ok(()) };
         self.history.push(History {
             created: Some(self.created.clone()),
             created_by: Some(created_by),
-            empty_layer: !is_layer,
+            empty_layer: self.stack.len() == layers,
             ..History::default()
         });
         Ok(())
@@ -94,12 +96,17 @@ impl StageBuild<'_> {
         from.name.clone().unwrap_or_else(|| self.index.to_string())
     }
 
-    fn workdir(&mut self) -> Result<bool> {
+    /// A layer with the folder, even if it is there already; the root needs none.
+    fn workdir(&mut self) -> Result<()> {
+        if self.settings.runtime.working_dir == "/" {
+            return Ok(());
+        }
         let folders = self.request.folders;
         let mut view = self.stack.take_view(folders)?;
         let owner = self.owner(&view, &self.settings.runtime.user)?;
         let entries = copy::make_folder(&self.settings.runtime.working_dir, owner, &mut view)?;
-        Ok(self.stack.push_viewed(entries, view))
+        self.stack.push_viewed(entries, view);
+        Ok(())
     }
 
     /// The owner that a text names; one that the image does not know is told of.
@@ -126,11 +133,13 @@ impl StageBuild<'_> {
         }))
     }
 
-    fn copy(&mut self, instruction: &Copy) -> Result<bool> {
+    fn copy(&mut self, instruction: &Copy) -> Result<()> {
         let tree = self.source(instruction.from.as_ref().map(|word| word.text.as_str()))?;
         let mut view = self.stack.take_view(self.request.folders)?;
         let request = self.copy_request(instruction, &view)?;
-        let mut writer = Writer::new(&mut view);
+        // With --link, nothing of what is below the layer may decide what is in it.
+        let mut alone = View::default();
+        let mut writer = Writer::new(if instruction.link { &mut alone } else { &mut view });
         let mut copier = Copier { request: &request, writer: &mut writer };
         let files: &dyn Files = match &tree {
             Some(view) => &**view,
@@ -142,7 +151,13 @@ impl StageBuild<'_> {
                 CopySource::Heredoc(heredoc) => self.heredoc(&mut copier, heredoc)?,
                 CopySource::Path(word) => {
                     let text = self.settings.expand(word)?;
-                    if is_url(&text) {
+                    let repository = match instruction.kind {
+                        CopyKind::Add => GitReference::parse(&text).map_err(|error| word.span.place(error))?,
+                        CopyKind::Copy => None,
+                    };
+                    if let Some(reference) = repository {
+                        self.repository(&mut copier, instruction, word, &reference)?;
+                    } else if is_url(&text) {
                         self.download(&mut copier, instruction, word, &text)?;
                     } else if unpacks {
                         self.unpacking(&mut copier, files, &text)?;
@@ -153,14 +168,14 @@ impl StageBuild<'_> {
             }
         }
         let entries = writer.finish();
-        Ok(self.stack.push_viewed(entries, view))
+        if instruction.link {
+            view.apply(&entries);
+        }
+        self.stack.push_viewed(entries, view);
+        Ok(())
     }
 
     fn copy_request(&self, instruction: &Copy, view: &View) -> Result<CopyRequest> {
-        let chmod = instruction.chmod.as_ref().map(|word| {
-            let text = self.settings.expand(word)?;
-            FileMode::parse(&text).map_err(|error| word.span.error(error).hint("as in --chmod=755 or --chmod=u+x"))
-        });
         let owner = match &instruction.chown {
             Some(word) => Some(self.owner(view, &self.settings.expand(word)?)?),
             None => None,
@@ -171,7 +186,7 @@ impl StageBuild<'_> {
         Ok(CopyRequest {
             destination: copy::destination(&self.settings.runtime.working_dir, &typed),
             owner,
-            mode: chmod.transpose()?,
+            mode: chmod(instruction, &self.settings)?,
             parents: instruction.parents,
             excludes: rules,
         })

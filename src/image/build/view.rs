@@ -112,18 +112,29 @@ impl View {
     /// Where a path leads once every link on it is followed, inside the image; what does not exist stays as it is.
     /// `None` for links in a circle.
     pub(super) fn follow(&self, path: &Path) -> Option<PathBuf> {
+        self.walk(Path::new(""), path, |_| Some(()))
+    }
+
+    /// The same for a path below a folder that takes the root's place. `None` also for links that lead out of it.
+    pub(super) fn follow_below(&self, root: &Path, path: &Path) -> Option<PathBuf> {
+        self.walk(root, path, |done| (done != root).then_some(()))
+    }
+
+    /// Follows a path; `climb` says whether `..` is allowed where it stands.
+    fn walk(&self, root: &Path, path: &Path, climb: impl Fn(&Path) -> Option<()>) -> Option<PathBuf> {
         let reversed = |path: &Path| -> Vec<OsString> {
             let parts = path.components().rev().filter(|part| *part != Component::CurDir);
             parts.map(|part| part.as_os_str().to_owned()).collect()
         };
         let mut todo = reversed(path);
-        let mut done = PathBuf::new();
+        let mut done = root.to_owned();
         let mut links = 0;
         while let Some(part) = todo.pop() {
             if part == ".." {
+                climb(&done)?;
                 done.pop();
             } else if part == "/" {
-                done = PathBuf::new();
+                done = root.to_owned();
             } else {
                 done.push(&part);
                 if let Some(Entry { content: Content::Symlink(target), .. }) = self.get(&done) {
@@ -232,6 +243,9 @@ mod tests {
             assert_eq!(view.follow(Path::new(path)), Some(resolved.into()), "{path}");
         }
         assert_eq!(view.follow(Path::new("x/z")), None);
+        assert_eq!(view.follow_below(Path::new("usr"), Path::new("x")), Some("usr/x".into()));
+        assert_eq!(view.follow_below(Path::new("a"), Path::new("up/passwd")), None);
+        assert_eq!(view.follow_below(Path::new(""), Path::new("abs/x")), Some("usr/lib/x".into()));
     }
 
     #[test]

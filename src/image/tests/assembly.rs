@@ -82,6 +82,23 @@ fn unchanged_layers_are_not_written_again() {
 }
 
 #[test]
+fn a_linked_copy_does_not_depend_on_what_is_below() {
+    let case = Case::new().file("a", "a", 0o644).file("d/x", "x", 0o600).link("d/l", "x");
+    let last = |image: &BuiltImage| image.layers.last().map(|layer| (layer.origin, layer.diff_id)).unwrap();
+    let copy = "COPY --link --chmod=u+x a /l/deep/\n";
+    let first = case.build(&format!("FROM scratch\n{copy}")).unwrap();
+    assert_eq!(case.listing(&first), ["l/ 755 0:0", "l/deep/ 755 0:0", "l/deep/a 744 0:0"]);
+    let second = case.build(&format!("FROM scratch\nCOPY --chown=5:6 d /\n{copy}")).unwrap();
+    assert_eq!(last(&second), (Origin::Reused, last(&first).1));
+    // What comes after it sees the folder, not the link.
+    let third = case.build(&format!("FROM scratch\nCOPY d /\n{copy}COPY a /l/b\n")).unwrap();
+    assert_eq!(case.listing(&third).last().unwrap(), "l/b 644 0:0");
+    // Without it, the link is followed.
+    let error = case.build("FROM scratch\nCOPY d /\nCOPY a /l/deep/\n").unwrap_err().to_string();
+    assert!(error.contains("3:1: /x is in the image and no folder"), "{error}");
+}
+
+#[test]
 fn a_planted_link_is_no_blob() {
     let case = Case::new().file("a", "a", 0o644);
     let image = case.build("FROM scratch\nCOPY a /\n").unwrap();

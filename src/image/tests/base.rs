@@ -74,3 +74,18 @@ fn a_damaged_or_hostile_base_is_an_error() {
     let error = build(&base_of(&case, &circle, media_type::LAYER, 1).unwrap());
     assert!(error.contains("too many symbolic links"), "{error}");
 }
+
+#[test]
+fn a_base_may_be_compressed_with_zstandard() {
+    use ruzstd::encoding::{CompressionLevel, compress_to_vec};
+    let case = Case::new().file("a", "a", 0o644);
+    let tar = tar_of(&[("real/", tar::EntryType::Directory, ""), ("l", tar::EntryType::Symlink, "real")]);
+    let mut base =
+        base_of(&case, &compress_to_vec(tar.as_slice(), CompressionLevel::Fastest), media_type::LAYER_ZSTD, 1).unwrap();
+    base.config.rootfs.diff_ids = vec![Digest::of(&tar)];
+    let image = case.build_on("FROM b\nCOPY a /l/\n", Some(&base)).unwrap();
+    assert_eq!(image.layers[0].descriptor.media_type, media_type::LAYER_ZSTD);
+    base.config.rootfs.diff_ids = vec![Digest::of("other")];
+    let error = case.build_on("FROM b\nCOPY a /l/\n", Some(&base)).unwrap_err().to_string();
+    assert!(error.contains("its bytes have the digest"), "{error}");
+}

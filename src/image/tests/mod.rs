@@ -91,6 +91,7 @@ impl Case {
             },
             run,
             fetch: &|url, _| Err(Error::environment(format!("nobody fetches {url}"))),
+            repository: &|request| Err(Error::environment(format!("nobody fetches {}", request.reference))),
             secret: &|id| Ok((id == "known").then(|| b"hush".to_vec())),
             agent: &|_| Ok(None),
             tell: &|note| self.notes.lock().unwrap().push(note),
