@@ -25,6 +25,7 @@ mod libraries;
 mod nothing_to_do;
 mod plan;
 mod registries;
+mod repositories;
 mod run_lines;
 mod sandbox;
 mod store;

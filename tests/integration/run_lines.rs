@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-use crate::support::{Identity, Test, host, tool, unique};
+use crate::support::{Agent, Identity, KEY, Test, host, tool, unique};
 
 const BASE: &str = "bases:\n  \"debian:trixie-slim\": { bootstrap: { suite: trixie, updates: false } }\n";
 
@@ -221,6 +221,59 @@ fn a_secret_lands_nowhere() {
         assert_eq!(holding(&folder, secret.as_bytes()), Vec::<String>::new());
     }
     assert!(!test.said().contains(&secret));
+}
+
+#[test]
+fn an_agent_answers_whoever_may_use_its_socket() {
+    // Asks for the keys, and prints how many there are and the end of the answer, which is the comment of the last.
+    let client = "use IO::Socket::UNIX; my $s = IO::Socket::UNIX->new(Peer => $ENV{SSH_AUTH_SOCK}) or die qq(no: $!); \
+                  syswrite $s, pack(q(NC), 1, 11); sysread $s, my $head, 4; sysread $s, my $body, unpack(q(N), $head); \
+                  print unpack(q(xN), $body), q( ), substr($body, -15)";
+    let dockerfile = format!(
+        "FROM debian:trixie-slim\nRUN --mount=type=ssh perl -e '{client}' > /root-s\nUSER 1234\n\
+         RUN --mount=type=ssh,id=key,uid=1234,mode=0600 --mount=type=tmpfs,target=/x perl -e '{client}' > /tmp/answer && \
+         test \"$(cat /tmp/answer)\" = '1 {KEY}'\nUSER 0\nRUN --mount=type=ssh,id=key ! setpriv --reuid 77 perl -e '{client}'\n"
+    );
+    for identity in [Identity::Own, Identity::Range] {
+        if !identity.possible() {
+            continue;
+        }
+        let folder = tempfile::tempdir().expect("a folder");
+        let agent = Agent::start(&folder.path().join("agent"));
+        let (key, default) = (format!("key={}", agent.socket().display()), agent.socket().to_owned());
+        // An agent talks to its own user alone.
+        if identity == Identity::Own {
+            let test = project(host(), &dockerfile);
+            test.xbuild(["images", "--ssh", "default", "--ssh", &key]).env("SSH_AUTH_SOCK", default).run();
+            assert_eq!(Image::of(&test, host()).read(2, "root-s"), format!("1 {KEY}"));
+        } else {
+            let file = "FROM debian:trixie-slim\nRUN --mount=type=ssh,id=key,mode=0600 --mount=type=ssh,id=none test -S $SSH_AUTH_SOCK\n";
+            project(host(), file).user(identity).xbuild(["images", "--ssh", &key]).run();
+        }
+    }
+}
+
+#[test]
+fn what_is_wrong_is_told_before_anything_is_run() {
+    for (line, place, message) in [
+        ("RUN --mount=type=nfs,target=/x true", "4:18", "'type=nfs' of --mount is wrong"),
+        ("RUN --mount=type=cache,target=/x,mode=9 true", "4:39", "'mode=9' of --mount is wrong"),
+        ("RUN --mount=type=$KIND,target=/x true", "4:18", "'type=nfs' of --mount is wrong"),
+        ("RUN --mount=type=cache true", "4:13", "a mount of type cache has no target"),
+        ("RUN --net=none true", "4:5", "RUN has no option '--net'"),
+        ("RUN --network=some true", "4:15", "--network cannot be 'some'"),
+        ("RUN --security=insecure true", "4:16", "--security=insecure is not supported"),
+        ("COPY --chmod=999 a /a", "4:14", "999"),
+        ("COPY --chmod=$KIND a /a", "4:14", "nfs"),
+        ("EXPOSE 99999", "4:8", "'99999' is not a port"),
+        ("STOPSIGNAL $KIND", "4:12", "'nfs' is not a signal"),
+        ("ENV a=\"${NOTHING:?must be there}\"", "4:18", "NOTHING: must be there"),
+    ] {
+        let test = project(host(), &format!("FROM debian:trixie-slim\nARG KIND=nfs\nRUN touch /ran\n{line}\n"));
+        let run = test.xbuild(["images"]).status(2).stderr_contains(format!("app/Dockerfile:{place}: ")).run();
+        assert!(run.stderr.contains(message), "{line}: {}", run.stderr);
+        assert!(!run.stderr.contains("touch /ran"), "{line}: {}", run.stderr);
+    }
 }
 
 #[test]

@@ -12,10 +12,12 @@
 //! -- file user.a=b --         an extended attribute
 //! -- file mtime=1 --          a modification time
 //! -- file crlf bom --         other line ends; a byte order mark
-//! -- a.tar.gz!etc/f 10:20 --  a member of an archive, with an owner; also .tar, .tar.xz, .tar.bz2
+//! -- a.tar.gz!etc/f 10:20 --  a member of an archive, with an owner; also .tar, .tar.xz, .tar.bz2, .tar.zst
 //! -- a.tar!f => g --          a hard link in an archive to its member g
 //! -- other:Dockerfile --      a file of the context of another image, which FROM can name as `other`
+//! -- a.tar!d device=c1:3 --   a device in an archive
 //! -- http:/file --            what the web server $SERVER has
+//! -- git:file --              what the repository $GIT has, whose commit is $COMMIT
 //! -- = --                     the facts to expect, where the engine does not know what the documentation demands
 //! ```
 
@@ -26,6 +28,8 @@ use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::Path;
 
 use nix::sys::stat::Mode;
+
+use crate::support::GitServer;
 
 /// A case, parsed.
 #[derive(Debug, Default)]
@@ -43,6 +47,10 @@ pub(super) struct Case {
     pub(super) stricter: Option<(String, String)>,
     /// `differs: FACT: why`: a fact in which the results are known to differ.
     pub(super) differs: Vec<(String, String)>,
+    /// `engine: containerd`: a Docker that keeps images in containerd, whose BuildKit can merge layers.
+    pub(super) containerd: bool,
+    /// `agent: yes`: there is an SSH agent with one key, as `--ssh default`.
+    pub(super) agent: bool,
     /// `needs: ids`: what a user with a single id cannot make equal.
     pub(super) needs_ids: bool,
     entries: Vec<Entry>,
@@ -67,6 +75,8 @@ enum Kind {
     Symlink(String),
     HardLink(String),
     Fifo,
+    /// `c` or `b`, and its numbers; in archives alone.
+    Device(char, u32, u32),
 }
 
 impl Case {
@@ -114,6 +124,8 @@ impl Case {
             "target" => self.target = Some(value.to_owned()),
             "secret" => self.secrets.push(pair("=")),
             "refused" => self.refused = Some(value.to_owned()),
+            "engine" => self.containerd = value == "containerd",
+            "agent" => self.agent = value == "yes",
             "needs" => self.needs_ids = value == "ids",
             "stricter" => self.stricter = Some(pair(": ")),
             "differs" => self.differs.push(pair(": ")),
@@ -135,7 +147,7 @@ impl Case {
             .entries
             .iter()
             .filter_map(|entry| Some(entry.place()?.0.to_owned()))
-            .filter(|name| name != "http")
+            .filter(|name| !matches!(name.as_str(), "http" | "git"))
             .collect();
         names.dedup();
         names
@@ -164,7 +176,7 @@ impl Case {
         let mut done = Vec::new();
         for entry in &self.entries {
             let (base, path) = entry.place().unwrap_or(("context", &entry.path));
-            if base == "http" || path == "=" {
+            if matches!(base, "http" | "git") || path == "=" {
                 continue;
             }
             let archive = path.split_once('!').map(|(archive, _)| archive);
@@ -184,6 +196,21 @@ impl Case {
                 entry.finish(place);
             }
         }
+    }
+
+    /// The server of the repository, if there is one.
+    pub(super) fn repository(&self) -> Option<GitServer> {
+        let files: Vec<_> = self.entries.iter().filter_map(|entry| Some((entry, entry.place()?))).collect();
+        let files: Vec<_> = files.into_iter().filter(|(_, (base, _))| *base == "git").collect();
+        let write = |folder: &Path| {
+            for (entry, (_, path)) in &files {
+                let place = folder.join(path);
+                fs::create_dir_all(place.parent().expect("a folder")).expect("a folder");
+                entry.write(&place);
+                entry.finish(&place);
+            }
+        };
+        (!files.is_empty()).then(|| GitServer::of(write))
     }
 
     fn members(&self, archive: &str) -> Vec<Entry> {
@@ -213,6 +240,11 @@ impl Entry {
                 mode if mode.starts_with('0') && !mode.contains(':') => {
                     entry.mode = Some(u32::from_str_radix(mode, 8).ok()?)
                 }
+                _ if word.starts_with("device=") => {
+                    let (major, minor) = word.get(8..)?.split_once(':')?;
+                    let letter = word.chars().nth(7)?;
+                    entry.kind = Kind::Device(letter, major.parse().ok()?, minor.parse().ok()?);
+                }
                 _ if word.starts_with("mtime=") => entry.mtime = Some(pair('=')?.1.parse().ok()?),
                 _ if word.contains('=') => entry.attributes.push(pair('=').map(|(a, b)| (a.to_owned(), b.to_owned()))?),
                 _ if word.contains(':') => entry.owner = (pair(':')?.0.parse().ok()?, pair(':')?.1.parse().ok()?),
@@ -235,6 +267,7 @@ impl Entry {
             Kind::HardLink(target) => {
                 fs::hard_link(path.parent().expect("a folder").join(target), path).expect("a link");
             }
+            Kind::Device(..) => panic!("a device outside of an archive"),
             Kind::Fifo => nix::unistd::mkfifo(path, Mode::from_bits_truncate(0o644)).expect("a pipe"),
         }
     }
@@ -289,12 +322,19 @@ fn pack(name: &str, members: &[Entry]) -> Vec<u8> {
         header.set_uid(member.owner.0);
         header.set_gid(member.owner.1);
         header.set_mtime(member.mtime.unwrap_or(1_000_000_000));
+        header.set_device_major(0).expect("a GNU header");
+        header.set_device_minor(0).expect("a GNU header");
         let (kind, link) = match &member.kind {
             Kind::File => (tar::EntryType::Regular, None),
             Kind::Folder => (tar::EntryType::Directory, None),
             Kind::Symlink(target) => (tar::EntryType::Symlink, Some(target)),
             Kind::HardLink(target) => (tar::EntryType::Link, Some(target)),
             Kind::Fifo => (tar::EntryType::Fifo, None),
+            Kind::Device(letter, major, minor) => {
+                header.set_device_major(*major).expect("a GNU header");
+                header.set_device_minor(*minor).expect("a GNU header");
+                (if *letter == 'c' { tar::EntryType::Char } else { tar::EntryType::Block }, None)
+            }
         };
         header.set_entry_type(kind);
         let data: &[u8] = if member.kind == Kind::File { &member.text } else { &[] };
@@ -326,6 +366,10 @@ fn compress(name: &str, plain: Vec<u8>) -> Vec<u8> {
             let mut encoder = bzip2::write::BzEncoder::new(Vec::new(), bzip2::Compression::fast());
             encoder.write_all(&plain).expect("memory");
             encoder.finish().expect("memory")
+        }
+        "zst" => {
+            let level = ruzstd::encoding::CompressionLevel::Fastest;
+            ruzstd::encoding::compress_to_vec(plain.as_slice(), level)
         }
         // Not an archive by its name, but by its content.
         _ => plain,

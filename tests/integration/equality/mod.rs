@@ -12,7 +12,7 @@ use std::fs;
 use std::path::Path;
 use std::sync::Mutex;
 
-use crate::support::{Docker, Identity, Server, Store, host, xbuild_as};
+use crate::support::{Agent, Docker, Identity, Images, Server, Store, host, xbuild_as};
 use case::{Case, busybox_archive};
 use facts::{Facts, Image};
 
@@ -44,6 +44,9 @@ fn cases() -> Vec<Case> {
 /// Both builders, with the base image that most cases start from.
 struct Bench {
     docker: Docker,
+    /// Another, for the cases that want one.
+    containerd: Option<Docker>,
+    agent: Agent,
     users: Vec<Builder>,
 }
 
@@ -67,7 +70,7 @@ impl Builder {
         Builder { identity, folder, store }
     }
 
-    fn build(&self, case: &Case, arguments: &[(String, String)]) -> Result<Image, String> {
+    fn build(&self, case: &Case, arguments: &[(String, String)], agent: &Agent) -> Result<Image, String> {
         let folder = self.folder.path().join(&case.name);
         case.write(&folder);
         std::os::unix::fs::symlink("../layout", folder.join("layout")).expect("a link");
@@ -91,6 +94,9 @@ impl Builder {
             fs::write(folder.join(id), text).expect("a file");
             command.arg(format!("--secret=id={id},src={}", folder.join(id).display()));
         }
+        if case.agent {
+            command.arg(format!("--ssh=default={}", agent.socket().display()));
+        }
         self.identity.own(&folder);
         let output = command.output().expect("xbuild can be run");
         let said = String::from_utf8_lossy(&output.stderr).into_owned();
@@ -102,33 +108,42 @@ impl Builder {
 }
 
 impl Bench {
-    fn new(docker: Docker) -> Bench {
-        let folder = docker.work().join("busybox");
-        fs::create_dir(&folder).expect("a folder");
-        fs::write(folder.join("rootfs.tar"), busybox_archive(&Docker::busybox())).expect("an archive");
-        fs::write(folder.join("Dockerfile"), "FROM scratch\nADD rootfs.tar /\nCMD [\"/bin/sh\"]\n").expect("a file");
-        docker.must(["build", "-q", "-t", "busybox", "/work/busybox"]);
+    fn new(docker: Docker, containerd: Option<Docker>) -> Bench {
+        for docker in [Some(&docker), containerd.as_ref()].into_iter().flatten() {
+            let folder = docker.work().join("busybox");
+            fs::create_dir(&folder).expect("a folder");
+            fs::write(folder.join("rootfs.tar"), busybox_archive(&Docker::busybox())).expect("an archive");
+            fs::write(folder.join("Dockerfile"), "FROM scratch\nADD rootfs.tar /\nCMD [\"/bin/sh\"]\n")
+                .expect("a file");
+            docker.must(["build", "-q", "-t", "busybox", "/work/busybox"]);
+        }
         docker.must(["save", "-o", "/work/busybox.tar", "busybox"]);
         let users = [Identity::Own, Identity::Range, Identity::Single];
         let users = users.map(|identity| Builder::new(identity, &docker.work().join("busybox.tar")));
-        Bench { docker, users: users.into() }
+        let agent = Agent::start(&docker.work().join("agent"));
+        Bench { docker, containerd, agent, users: users.into() }
     }
 
     /// Builds a case both ways; what is wrong with the results.
     fn try_out(&self, case: &Case) -> Result<(), String> {
-        let folder = self.docker.work().join(&case.name);
-        case.write(&folder);
+        let engine = self.containerd.as_ref().filter(|_| case.containerd).unwrap_or(&self.docker);
+        case.write(&engine.work().join(&case.name));
         let served = case.served();
         let server = (!served.is_empty()).then(|| Server::of(served));
         let mut arguments = case.arguments.clone();
         if let Some(server) = &server {
             arguments.push(("SERVER".into(), server.url("")));
         }
+        let repository = case.repository();
+        if let Some(repository) = &repository {
+            arguments.push(("GIT".into(), repository.url()));
+            arguments.push(("COMMIT".into(), repository.commit.clone()));
+        }
         let docker = match case.documented() {
-            None => Some(self.docker(case, &arguments)),
+            None => Some(docker(engine, case, &arguments)),
             Some(_) => None,
         };
-        let xbuild = self.users[0].build(case, &arguments);
+        let xbuild = self.users[0].build(case, &arguments, &self.agent);
         if let Some(place) = &case.refused {
             return refused(place, docker, xbuild);
         }
@@ -148,52 +163,57 @@ impl Bench {
         let differences = differences(expected, found, case.documented().is_some());
         unlisted(case, &differences)?;
         self.users[1..].iter().try_for_each(|user| {
-            let built = user.build(case, &arguments).map(|image| without_own_labels(image, &root));
+            let built = user.build(case, &arguments, &self.agent).map(|image| without_own_labels(image, &root));
             same_as_root(case, &root, user, built)
         })
     }
+}
 
-    fn docker(&self, case: &Case, arguments: &[(String, String)]) -> Result<Image, String> {
-        let mut options = vec!["build".to_owned(), "--quiet".into(), "--network=host".into()];
-        if let Some(target) = &case.target {
-            options.push(format!("--target={target}"));
-        }
-        for (name, value) in arguments {
-            options.push(format!("--build-arg={name}={value}"));
-        }
-        for (id, text) in &case.secrets {
-            fs::write(self.docker.work().join(&case.name).join(id), text).expect("a file");
-            options.push(format!("--secret=id={id},src=/work/{}/{id}", case.name));
-        }
-        for name in case.bases() {
-            let place = format!("/work/{}/{name}", case.name);
-            let output = self.docker.docker(["build", "--quiet", "--network=host", "--tag", &name, &place]);
-            if !output.status.success() {
-                return Err(String::from_utf8_lossy(&output.stderr).into_owned());
-            }
-        }
-        let tag = format!("case-{}", case.name);
-        options.extend(["--tag".into(), tag.clone(), format!("/work/{}/context", case.name)]);
-        let output = self.docker.docker(&options);
+/// Builds a case with an engine.
+fn docker(docker: &Docker, case: &Case, arguments: &[(String, String)]) -> Result<Image, String> {
+    let mut options = vec!["build".to_owned(), "--quiet".into(), "--network=host".into()];
+    options.push("--provenance=false".into());
+    if case.agent {
+        options.push("--ssh=default=/work/agent".into());
+    }
+    if let Some(target) = &case.target {
+        options.push(format!("--target={target}"));
+    }
+    for (name, value) in arguments {
+        options.push(format!("--build-arg={name}={value}"));
+    }
+    for (id, text) in &case.secrets {
+        fs::write(docker.work().join(&case.name).join(id), text).expect("a file");
+        options.push(format!("--secret=id={id},src=/work/{}/{id}", case.name));
+    }
+    for name in case.bases() {
+        let place = format!("/work/{}/{name}", case.name);
+        let output = docker.docker(["build", "--quiet", "--network=host", "--tag", &name, &place]);
         if !output.status.success() {
             return Err(String::from_utf8_lossy(&output.stderr).into_owned());
         }
-        let archive = self.docker.work().join(&case.name).join("saved.tar");
-        let saved = self.docker.docker(["save", "--output", &format!("/work/{}/saved.tar", case.name), &tag]);
-        let words = String::from_utf8_lossy(&saved.stderr);
-        if words.contains("empty export") {
-            // It does not save what has no layers.
-            let inspected = self.docker.must(["image", "inspect", &tag]);
-            let history = self.docker.must(["image", "history", "--quiet", &tag]);
-            return Ok(Image::inspected(&inspected, history.lines().count()));
-        }
-        if !saved.status.success() {
-            return Err(words.into_owned());
-        }
-        let image = Image::saved(&archive);
-        let _ = fs::remove_file(archive);
-        Ok(image)
     }
+    let tag = format!("case-{}", case.name);
+    options.extend(["--tag".into(), tag.clone(), format!("/work/{}/context", case.name)]);
+    let output = docker.docker(&options);
+    if !output.status.success() {
+        return Err(String::from_utf8_lossy(&output.stderr).into_owned());
+    }
+    let archive = docker.work().join(&case.name).join("saved.tar");
+    let saved = docker.docker(["save", "--output", &format!("/work/{}/saved.tar", case.name), &tag]);
+    let words = String::from_utf8_lossy(&saved.stderr);
+    if words.contains("empty export") {
+        // It does not save what has no layers.
+        let inspected = docker.must(["image", "inspect", &tag]);
+        let history = docker.must(["image", "history", "--quiet", &tag]);
+        return Ok(Image::inspected(&inspected, history.lines().count()));
+    }
+    if !saved.status.success() {
+        return Err(words.into_owned());
+    }
+    let image = Image::saved(&archive);
+    let _ = fs::remove_file(archive);
+    Ok(image)
 }
 
 fn refused(place: &str, docker: Option<Result<Image, String>>, xbuild: Result<Image, String>) -> Result<(), String> {
@@ -325,8 +345,9 @@ fn images_equal_docker_s() {
     let cases: Vec<Case> = cases().into_iter().filter(|case| case.name.contains(&wanted)).collect();
     assert!(!wanted.is_empty() || cases.len() >= 80, "{} cases", cases.len());
     // The daemon ends with the thread that has started it.
-    let Some(docker) = Docker::start() else { return };
-    let bench = Bench::new(docker);
+    let Some(docker) = Docker::start(Images::OfDriver) else { return };
+    let containerd = cases.iter().any(|case| case.containerd).then(|| Docker::start(Images::OfContainerd)).flatten();
+    let bench = Bench::new(docker, containerd);
     let failures: Mutex<BTreeMap<String, String>> = Mutex::default();
     let queue = Mutex::new(cases.iter());
     std::thread::scope(|scope| {

@@ -16,13 +16,31 @@ use super::{Identity, skip, stores, tool};
 /// The oldest release with an engine whose frontend knows heredocs, `--link`, `--checksum` and `--exclude`.
 const SUITE: &str = "forky";
 
-/// The daemon runs `xz` for archives that are compressed with it.
-const PACKAGES: [&str; 5] = ["docker.io", "docker-cli", "docker-buildx", "busybox-static", "xz-utils"];
+/// The daemon runs `xz` for archives that are compressed with it, and `git`.
+const PACKAGES: [&str; 6] = ["docker.io", "docker-cli", "docker-buildx", "busybox-static", "git", "xz-utils"];
 
-/// `$1` is the folder with the engine, `$2` the one that it sees as `/work`. A bare chroot would not do: containers start
+/// Where an engine keeps images.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Images {
+    /// In its own storage driver, as most engines in use. It cannot merge layers, so that `--link` means nothing to it.
+    OfDriver,
+    /// In containerd, as engines that are installed anew.
+    OfContainerd,
+}
+
+impl Images {
+    fn options(self) -> &'static str {
+        match self {
+            Images::OfDriver => "--storage-driver overlay2 --feature containerd-snapshotter=false",
+            Images::OfContainerd => "--feature containerd-snapshotter=true",
+        }
+    }
+}
+
+/// `$1` is the folder with the engine, `$2` the one that it sees as `/work`, `$3` options of the daemon. A bare chroot would not do: containers start
 /// with `pivot_root`, which wants to stand on a mount.
 const START: &str = r#"set -e
-root=$1 work=$2
+root=$1 work=$2 options=$3
 mount --make-rprivate /
 mount --bind "$root" "$root"
 mount --rbind /sys "$root/sys"
@@ -33,10 +51,10 @@ mount -t tmpfs tmpfs "$root/tmp"
 mount --bind "$work" "$root/work"
 cd "$root"
 pivot_root . old
-exec /usr/bin/busybox env -i PATH=/usr/sbin:/usr/bin HOME=/root /usr/bin/busybox sh -c '
+exec /usr/bin/busybox env -i PATH=/usr/sbin:/usr/bin HOME=/root OPTIONS="$options" /usr/bin/busybox sh -c '
   busybox umount -l /old
   exec dockerd --host unix:///work/socket --data-root /work/data --exec-root /run/docker --pidfile /run/docker.pid \
-    --bridge none --storage-driver overlay2 --feature containerd-snapshotter=false \
+    --bridge none $OPTIONS \
     --iptables=false --ip6tables=false --ip-forward=false --ip-masq=false'
 "#;
 
@@ -50,7 +68,7 @@ pub(crate) struct Docker {
 
 impl Docker {
     /// Starts one; nothing where only an ordinary user is, for a daemon takes root.
-    pub(crate) fn start() -> Option<Docker> {
+    pub(crate) fn start(images: Images) -> Option<Docker> {
         if !Uid::effective().is_root() {
             skip("a Docker daemon takes root");
             return None;
@@ -61,7 +79,7 @@ impl Docker {
         let log = File::create(work.path().join("log")).expect("a log");
         let mut command = Command::new(tool("setpriv"));
         command.args(["--pdeathsig", "KILL", "unshare", "--mount", "--pid", "--fork", "--kill-child"]);
-        command.args(["sh", "-c", START, "sh"]).arg(root).arg(work.path());
+        command.args(["sh", "-c", START, "sh"]).arg(root).arg(work.path()).arg(images.options());
         command.stdin(Stdio::null()).stdout(log.try_clone().expect("a log")).stderr(log);
         let daemon = command.spawn().expect("setpriv can be run");
         let mut docker = Docker { daemon, init: String::new(), work };
@@ -130,7 +148,7 @@ impl Drop for Docker {
 fn engine() -> PathBuf {
     let place = stores::place(Identity::Own);
     fs::create_dir_all(&place).unwrap_or_else(|error| panic!("cannot make {}: {error}", place.display()));
-    let root = place.canonicalize().expect("it is there").join(format!("docker-{SUITE}"));
+    let root = place.canonicalize().expect("it is there").join(format!("docker-{SUITE}-git"));
     let lock = File::create(root.with_extension("lock")).expect("a lock");
     lock.lock().expect("a lock");
     if !root.exists() {
@@ -183,6 +201,14 @@ fn unpack(apt: &Path, root: &Path) {
         if package.path().extension().is_some_and(|extension| extension == "deb") {
             let status = Command::new(tool("dpkg-deb")).arg("-x").arg(package.path()).arg(root).status();
             assert!(status.expect("dpkg-deb can be run").success(), "{}", package.path().display());
+        }
+    }
+    // Parts of git are scripts.
+    let busybox = Command::new(root.join("usr/bin/busybox")).arg("--list").output().expect("busybox can be run");
+    for name in String::from_utf8_lossy(&busybox.stdout).lines() {
+        let there = |folder: &str| root.join(folder).join(name).symlink_metadata().is_ok();
+        if !there("usr/bin") && !there("usr/sbin") {
+            std::os::unix::fs::symlink("busybox", root.join("usr/bin").join(name)).expect("a link");
         }
     }
     // Documentation and translations are most of the small files.

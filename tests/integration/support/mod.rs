@@ -1,6 +1,8 @@
 //! What the tests are written with.
 
+mod agent;
 mod docker;
+mod git_server;
 mod identity;
 mod project;
 mod registry;
@@ -10,7 +12,9 @@ mod stores;
 mod tools;
 mod web;
 
-pub(crate) use docker::Docker;
+pub(crate) use agent::{Agent, KEY};
+pub(crate) use docker::{Docker, Images};
+pub(crate) use git_server::GitServer;
 pub(crate) use identity::Identity;
 pub(crate) use project::Test;
 pub(crate) use registry::Registry;
