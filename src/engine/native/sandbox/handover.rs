@@ -20,6 +20,8 @@ pub(super) fn spawn(command: &mut Command) -> Result<(Child, UnixStream)> {
     let failed = || "cannot start a sandbox".to_owned();
     let (socket, theirs) = UnixStream::pair().or_environment(failed)?;
     let child = command.stdin(Stdio::from(OwnedFd::from(theirs))).spawn().or_environment(failed)?;
+    // The command keeps the other end: as long as it is open here, nobody would hear that the child has ended.
+    command.stdin(Stdio::null());
     let descriptors = [STDIN];
     let message = [ControlMessage::ScmRights(&descriptors)];
     sendmsg::<()>(socket.as_raw_fd(), &[IoSlice::new(b"0")], &message, MsgFlags::MSG_NOSIGNAL, None)
