@@ -7,7 +7,7 @@ use tokio::runtime::Handle;
 
 use crate::domain::{Error, Event, Outcome, Result};
 use crate::engine::Workshop;
-use crate::engine::native::sandbox::{self, Command, Emulator, Mount, Network, Root, Spec, Stdio, User};
+use crate::engine::native::sandbox::{self, Command, Emulator, Limits, Mount, Network, Root, Spec, Stdio, User};
 use crate::image::{RunRequest, StepMount};
 
 /// So many letters of a command are shown.
@@ -82,6 +82,7 @@ impl Commands<'_> {
                 env: request.env.clone(),
                 cwd: request.cwd.clone().into(),
                 user: Some(User { uid, gid, groups: request.groups.clone() }),
+                limits: Limits::default(),
             }],
             parallel: 1,
             stdio: Stdio::Captured,

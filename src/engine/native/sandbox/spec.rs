@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
@@ -137,6 +138,17 @@ pub struct Command {
     pub cwd: PathBuf,
     /// Whom it runs as; root without.
     pub user: Option<User>,
+    /// When it is killed.
+    pub limits: Limits,
+}
+
+/// What a command may not exceed; one that does is killed.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Limits {
+    /// From its start to its end.
+    pub time: Option<Duration>,
+    /// Bytes of output, of both streams together.
+    pub output: Option<u64>,
 }
 
 /// Whom a command runs as, by the sandbox's own numbers.
