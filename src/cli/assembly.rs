@@ -3,14 +3,15 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::arguments::ImagesOptions;
 use super::bases::Bases;
+use super::command_tests::CommandTests;
 use super::commands::Commands;
 use super::dockerfiles::{Dockerfiles, ImageKey};
 use super::examine::Examination;
-use super::export::Exportable;
+use super::export::{Exportable, asked};
 use super::secrets::{Agents, Secrets};
 use super::setup::Loaded;
 use crate::domain::{Arch, Digest, Error, ErrorKind, Event, ImageName, Outcome, PlainName, Result, ResultExt};
@@ -248,9 +249,24 @@ impl<'a> Assembly<'a> {
             },
         };
         let built = image::build(&request, &services).map_err(|error| error.in_file(&build.dockerfile))?;
-        let examination =
-            Examination { loaded: self.loaded, layout: &self.layout, execution: self.execution, build, arch };
-        examination.examine(&built, &self.options.tests)?;
+        let examination = Examination {
+            loaded: self.loaded,
+            layout: &self.layout,
+            execution: self.execution,
+            build,
+            arch,
+            tests: self.dockerfiles.tests.get(key).map_or(&[], Vec::as_slice),
+            commands: CommandTests {
+                commands: &commands,
+                folders: &self.folders,
+                stage: &built.stage,
+                step: &name,
+                time: Duration::from_secs(self.options.test_timeout.into()),
+            },
+        };
+        if anew || !examination.was_passed(&built)? {
+            examination.examine(&built)?;
+        }
         let written = built.ran || built.layers.iter().any(|layer| layer.origin == Origin::Written);
         for name in build.names_for(arch) {
             self.layout.set_name(&name.to_string(), built.manifest.clone())?;
@@ -317,18 +333,11 @@ impl<'a> Assembly<'a> {
         if self.options.outputs.is_empty() {
             return Ok(());
         }
-        let asked = &self.options.selection.names;
-        let mut images = Vec::new();
         let state = self.state();
-        for step in &plan.steps {
-            let (Work::Image(build), Some(arch)) = (&step.work, step.arch) else { continue };
-            if !asked.is_empty() && !asked.contains(&build.image) {
-                continue;
-            }
-            if let Some(built) = state.built.get(&(build.image.clone(), arch)) {
-                images.push((build, arch, built));
-            }
-        }
+        let images = asked(plan, &self.options.selection.names)
+            .into_iter()
+            .filter_map(|(build, arch)| Some((build, arch, state.built.get(&(build.image.clone(), arch))?)))
+            .collect();
         let scratch = self.loaded.workshop.store.scratch()?;
         let exportable = Exportable { layout: &self.layout, images, scratch: scratch.path() };
         self.options.outputs.iter().try_for_each(|output| exportable.write(output))

@@ -6,6 +6,7 @@ mod bases;
 mod binaries;
 mod build;
 mod cache;
+mod command_tests;
 mod commands;
 mod dockerfiles;
 mod doctor;
@@ -18,6 +19,7 @@ mod run;
 mod secrets;
 mod setup;
 mod test;
+mod test_files;
 mod toolchain;
 mod verify;
 

@@ -32,8 +32,8 @@ mod tests;
 pub use base::{BaseImage, choose};
 pub use blob::BlobWriter;
 pub use build::{
-    Base, BuiltImage, Context, Download, FinishedStage, Folders, Note, Ownership, Request, RunRequest, Services,
-    StepMount, Steps, Target, build, index, stage_arch, stages,
+    Base, BuiltImage, Container, Context, Download, FinishedStage, Folders, Note, Ownership, Request, RunRequest,
+    Services, StepMount, Steps, Target, build, index, stage_arch, stages,
 };
 pub use cache::{BuiltLayer, LayerCache, Origin};
 pub use config::{Empty, Health, History, ImageConfig, RootFs, Runtime};

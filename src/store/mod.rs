@@ -17,6 +17,7 @@
 //! image-layers-v1/<identity>/            an image layer as a folder, with its listing
 //! image-steps-v1/<key>.json              which layer a RUN came to
 //! image-caches-v1/<key>/                 what a RUN keeps for itself
+//! examinations-v1/<key>.json             says that an image has passed its tests
 //! images-v1/                             an OCI layout: images that others start from, named by the keys of their steps
 //! ```
 

@@ -45,6 +45,8 @@ pub enum Bucket {
     ImageSteps,
     /// Folders that the commands of images keep for themselves.
     ImageCaches,
+    /// Which images passed which tests.
+    Examinations,
     /// Images that others start from: an OCI layout, in which they have the keys of their steps as names.
     Images,
     /// Work in progress.
@@ -55,7 +57,7 @@ pub enum Bucket {
 
 impl Bucket {
     /// Every bucket, in the order in which `cache ls` shows them.
-    pub const ALL: [Bucket; 16] = [
+    pub const ALL: [Bucket; 17] = [
         Bucket::Records,
         Bucket::Steps,
         Bucket::Resolutions,
@@ -69,6 +71,7 @@ impl Bucket {
         Bucket::ImageLayers,
         Bucket::ImageSteps,
         Bucket::ImageCaches,
+        Bucket::Examinations,
         Bucket::Images,
         Bucket::Temporary,
         Bucket::Locks,
@@ -90,6 +93,7 @@ impl Bucket {
             Bucket::ImageLayers => "image-layers-v1",
             Bucket::ImageSteps => "image-steps-v1",
             Bucket::ImageCaches => "image-caches-v1",
+            Bucket::Examinations => "examinations-v1",
             Bucket::Images => "images-v1",
             Bucket::Temporary => "tmp",
             Bucket::Locks => "locks",

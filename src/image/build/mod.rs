@@ -5,9 +5,11 @@
 //! stage     one stage, instruction by instruction: settings, copy, add, run
 //! stack     its layers; view: what they hold together; folders: their files in the store
 //! scan      what a command left, as entries
+//! container what commands in a finished image start with
 //! ```
 
 mod add;
+mod container;
 mod context;
 mod copy;
 mod files;
@@ -24,6 +26,7 @@ mod stage;
 mod users;
 mod view;
 
+pub use container::Container;
 pub use context::Context;
 pub use folders::{Folders, Ownership};
 pub use image::{BuiltImage, build, index, stage_arch, stages};

@@ -9,6 +9,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use serde::{Deserialize, Serialize};
 
 use super::Steps;
+use super::container::cwd;
 use super::copy::{Copier, CopyRequest, Writer, plain};
 use super::files::Files;
 use super::request::{Note, RunRequest, StepMount};
@@ -98,10 +99,7 @@ impl StageBuild<'_> {
                 owner: (0, 0),
             });
         }
-        let cwd = match self.settings.runtime.working_dir.as_str() {
-            "" => "/".to_owned(),
-            path => path.to_owned(),
-        };
+        let cwd = cwd(&self.settings.runtime);
         let key = Digest::of_json(&Key {
             format: FORMAT,
             layers: self.stack.identities(),
