@@ -33,7 +33,7 @@ pub use base::{BaseImage, choose};
 pub use blob::BlobWriter;
 pub use build::{
     Base, BuiltImage, Container, Context, Download, FinishedStage, Folders, Note, Ownership, Request, RunRequest,
-    Services, StepMount, Steps, Target, build, index, stage_arch, stages,
+    Services, StepMount, Steps, Target, build, check_store, index, stage_arch, stages,
 };
 pub use cache::{BuiltLayer, LayerCache, Origin};
 pub use config::{Empty, Health, History, ImageConfig, RootFs, Runtime};

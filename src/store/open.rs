@@ -90,8 +90,8 @@ impl Bucket {
             Bucket::GoCache => "gocache-v1",
             Bucket::Files => "files-v1",
             Bucket::Layers => "layers-v1",
-            Bucket::ImageLayers => "image-layers-v1",
-            Bucket::ImageSteps => "image-steps-v1",
+            Bucket::ImageLayers => "image-layers-v2",
+            Bucket::ImageSteps => "image-steps-v2",
             Bucket::ImageCaches => "image-caches-v1",
             Bucket::Examinations => "examinations-v1",
             Bucket::Images => "images-v1",
@@ -174,6 +174,19 @@ impl Store {
     /// A bucket's folder.
     pub fn bucket(&self, bucket: Bucket) -> PathBuf {
         self.root.join(bucket.folder())
+    }
+
+    /// What is in a bucket, by name.
+    ///
+    /// # Errors
+    /// An environment error when it cannot be listed.
+    pub fn entries(&self, bucket: Bucket) -> Result<Vec<PathBuf>> {
+        let folder = self.bucket(bucket);
+        let failed = || format!("cannot list {}", folder.display());
+        let entries = fs::read_dir(&folder).or_environment(failed)?;
+        let mut paths = entries.map(|entry| Ok(entry.or_environment(failed)?.path())).collect::<Result<Vec<_>>>()?;
+        paths.sort();
+        Ok(paths)
     }
 
     /// A place in a bucket for something with a key.

@@ -5,10 +5,11 @@
 //! stage     one stage, instruction by instruction: settings, copy, add, run
 //! stack     its layers; view: what they hold together; folders: their files in the store
 //! scan      what a command left, as entries
-//! container what commands in a finished image start with
+//! container what commands in a finished image start with; check: whether the store is as it was left
 //! ```
 
 mod add;
+mod check;
 mod container;
 mod context;
 mod copy;
@@ -26,6 +27,7 @@ mod stage;
 mod users;
 mod view;
 
+pub use check::check_store;
 pub use container::Container;
 pub use context::Context;
 pub use folders::{Folders, Ownership};

@@ -21,7 +21,7 @@ use super::users;
 use super::view::View;
 use crate::domain::{Digest, Error, Result, ResultExt};
 use crate::image::{Run, RunMount, Script, Sharing, Step, layer};
-use crate::store::{Bucket, KeyLock, Scratch, mark_used};
+use crate::store::{Bucket, KeyLock, Scratch, mark_used, remove_tree};
 
 /// Goes up when a step with the same key would do something else.
 const FORMAT: u32 = 1;
@@ -50,9 +50,22 @@ struct Key<'a> {
 /// What a command came to.
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct StepRecord {
+pub(super) struct StepRecord {
     /// The layer; `None` if it changed nothing.
     layer: Option<Digest>,
+    /// Of the step's key and the layer: a record that was changed is none.
+    seal: Digest,
+}
+
+impl StepRecord {
+    fn new(key: &Digest, layer: Option<Digest>) -> StepRecord {
+        StepRecord { layer, seal: Digest::of_json(&(key, layer)) }
+    }
+
+    /// Whether it is the record of this step, as it was written.
+    pub(super) fn is_of(&self, key: &Digest) -> bool {
+        self.seal == Digest::of_json(&(key, self.layer))
+    }
 }
 
 /// The mounts of a command, and what is to live as long as they do.
@@ -169,7 +182,7 @@ impl StageBuild<'_> {
             self.request.folders.keep(&identity, &scratch, &entries)?;
             Some(identity)
         };
-        let record = StepRecord { layer };
+        let record = StepRecord::new(&key, layer);
         store.save_json(Bucket::ImageSteps, &key, &record)?;
         self.ran = true;
         Ok(self.add(record))
@@ -182,7 +195,7 @@ impl StageBuild<'_> {
         }
         let record: StepRecord = self.request.folders.store().read_json(Bucket::ImageSteps, key)?;
         let there = record.layer.is_none_or(|layer| self.request.folders.find(&layer).is_some());
-        there.then_some(record)
+        (there && record.is_of(key)).then_some(record)
     }
 
     fn add(&mut self, record: StepRecord) -> bool {
@@ -236,6 +249,8 @@ impl StageBuild<'_> {
                 let (place, lock) = self.cache(&id, sharing)?;
                 out.locks.extend(lock);
                 if !place.is_dir() {
+                    // Whatever has taken its place is no cache.
+                    remove_tree(&place)?;
                     let made = scratch.join("cache");
                     fs::create_dir(&made).or_environment(|| format!("cannot make {}", made.display()))?;
                     if let Some(from) = from {
