@@ -12,6 +12,7 @@ use super::commands::Commands;
 use super::dockerfiles::{Dockerfiles, ImageKey};
 use super::examine::Examination;
 use super::export::{Exportable, asked};
+use super::image_inputs::{done, files, target};
 use super::secrets::{Agents, Secrets};
 use super::setup::Loaded;
 use crate::domain::{Arch, Digest, Error, ErrorKind, Event, ImageName, Outcome, PlainName, Result, ResultExt};
@@ -19,14 +20,11 @@ use crate::engine::native::sandbox::Identity;
 use crate::engine::{Execution, StepResult, layer_path};
 use crate::image::{
     self, Base, BuiltImage, Context, Folders, Ignore, LayerCache, Layout, Note, Origin, Ownership, Request, Services,
-    Steps, Target,
+    Steps,
 };
-use crate::plan::{ImageBuild, Plan, ProjectImages, Step, Work};
+use crate::plan::{ImageBuild, Plan, ProjectImages, Step, StepId, Work};
 use crate::source::{Fetcher, fetch_url};
 use crate::store::Bucket;
-
-/// Files in layers carry no date: a commit that changes no file then changes no layer.
-const FILE_TIME: u64 = 0;
 
 /// The images of a plan on their way into the layout.
 pub(super) struct Assembly<'a> {
@@ -198,19 +196,10 @@ impl<'a> Assembly<'a> {
         let arch = key.1;
         let workshop = &self.loaded.workshop;
         let file = self.dockerfiles.parsed.get(key).ok_or_else(|| Error::bug("an image without a Dockerfile"))?;
-        let mut labels = build.labels.clone();
-        labels.entry("org.opencontainers.image.created".into()).or_insert_with(|| image::rfc3339(build.created));
-        let target = Target {
-            arch,
-            build_arch: self.loaded.facts.host,
-            stage: build.target.clone(),
-            args: build.args.clone(),
-            labels,
-            created: build.created,
-            mtime: FILE_TIME,
-        };
+        let target = target(self.loaded, build, arch);
         let ignore = Ignore::of(&build.dockerfile, &build.context)?;
-        let files = self.files(build)?;
+        let undone = |step: &StepId| Err(Error::bug(format!("{step} is not done")));
+        let files = files(self.loaded, self.execution, build, &undone)?;
         let digests = &self.loaded.digests;
         let digest = |path: &Path| {
             let metadata = path.symlink_metadata().or_environment(|| format!("cannot read {}", path.display()))?;
@@ -289,9 +278,8 @@ impl<'a> Assembly<'a> {
     /// The program that runs an image's commands, where the machine cannot.
     fn emulator(&self, build: &ImageBuild) -> Result<Option<PathBuf>> {
         let Some(emulator) = &build.emulator else { return Ok(None) };
-        let Some(StepResult::Done(record)) = self.execution.results.get(&emulator.step) else {
-            return Err(Error::bug(format!("{} is not done", emulator.step)));
-        };
+        let record = done(self.execution, &emulator.step);
+        let record = record.ok_or_else(|| Error::bug(format!("{} is not done", emulator.step)))?;
         Ok(Some(layer_path(&self.loaded.workshop.store, &record.key).join(&emulator.path)))
     }
 
@@ -301,31 +289,6 @@ impl<'a> Assembly<'a> {
         let fetcher =
             Fetcher { store: &workshop.store, events: &workshop.events, mirror: &mirror, offline: workshop.offline };
         self.runtime.block_on(fetch_url(&fetcher, url, checksum, step))
-    }
-
-    /// Files of the context that stand elsewhere. Programs come from the step of the image's own architecture.
-    fn files(&self, build: &ImageBuild) -> Result<BTreeMap<PathBuf, PathBuf>> {
-        let mut files: BTreeMap<PathBuf, PathBuf> =
-            build.files.iter().map(|(inside, path)| (inside.into(), path.clone())).collect();
-        for (inside, program) in &build.programs {
-            let Some(StepResult::Done(record)) = self.execution.results.get(&program.step) else {
-                return Err(Error::bug(format!("{} is not done", program.step)));
-            };
-            let folder = self.loaded.workshop.store.place(Bucket::Outputs, &record.key);
-            let path = folder.join(program.output.as_str());
-            let metadata = path.symlink_metadata().or_environment(|| format!("cannot read {}", path.display()))?;
-            if let Some(output) = record.outputs.get(program.output.as_str()) {
-                self.loaded.digests.remember(&path, &metadata, output.digest);
-            }
-            files.insert(inside.into(), path);
-        }
-        for (inside, emulator) in &build.emulators {
-            let Some(StepResult::Done(record)) = self.execution.results.get(&emulator.step) else {
-                return Err(Error::bug(format!("{} is not done", emulator.step)));
-            };
-            files.insert(inside.into(), layer_path(&self.loaded.workshop.store, &record.key).join(&emulator.path));
-        }
-        Ok(files)
     }
 
     /// Writes the images that the user asked for in the forms that were asked for.

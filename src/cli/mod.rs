@@ -12,6 +12,8 @@ mod dockerfiles;
 mod doctor;
 mod examine;
 mod export;
+mod foresight;
+mod image_inputs;
 mod images;
 mod lint;
 mod plan;

@@ -9,6 +9,7 @@ use std::fs;
 use std::io::{self, BufReader, Read, Write};
 use std::path::{Path, PathBuf};
 
+use super::foresight::Unknown;
 use super::listing;
 use crate::domain::{Digest, DigestReader, Error, Result, ResultExt};
 use crate::image::layer::{Entries, write_tar};
@@ -34,12 +35,18 @@ pub enum Ownership {
 pub struct Folders<'a> {
     store: &'a Store,
     ownership: Ownership,
+    makes: bool,
 }
 
 impl<'a> Folders<'a> {
     /// The layers of a store, for a process that may give files to others or not.
     pub fn new(store: &'a Store, ownership: Ownership) -> Folders<'a> {
-        Folders { store, ownership }
+        Folders { store, ownership, makes: true }
+    }
+
+    /// The same without making what is not there: asked for that, they answer with an [`Unknown`].
+    pub fn looking(self) -> Folders<'a> {
+        Folders { makes: false, ..self }
     }
 
     pub(super) fn ownership(&self) -> Ownership {
@@ -130,6 +137,9 @@ impl<'a> Folders<'a> {
     fn make(&self, identity: &Digest, unpack: impl FnOnce(&Path) -> Result<Entries>) -> Result<PathBuf> {
         if let Some(root) = self.find(identity) {
             return Ok(root);
+        }
+        if !self.makes {
+            return Err(Unknown("its layers are unpacked".into()).into());
         }
         let _lock = self.store.lock(identity)?;
         if let Some(root) = self.find(identity) {

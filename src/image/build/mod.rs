@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! image     which stages there are, and what becomes of the last
+//! foresight what a build would do
 //! stage     one stage, instruction by instruction: settings, copy, add, run
 //! stack     its layers; view: what they hold together; folders: their files in the store
 //! scan      what a command left, as entries
@@ -15,6 +16,7 @@ mod context;
 mod copy;
 mod files;
 mod folders;
+mod foresight;
 mod history;
 mod image;
 mod listing;
@@ -31,6 +33,7 @@ pub use check::check_store;
 pub use container::Container;
 pub use context::Context;
 pub use folders::{Folders, Ownership};
-pub use image::{BuiltImage, build, index, stage_arch, stages};
+pub use foresight::{ForeseenStage, ForeseenStep, Foresight, StepState, Unknown};
+pub use image::{BuiltImage, build, foresee, index, stage_arch, stages};
 pub use request::{Base, Download, Note, Request, RunRequest, Services, StepMount, Steps, Target};
 pub use stage::FinishedStage;

@@ -20,7 +20,7 @@ use super::stage::StageBuild;
 use super::users;
 use super::view::View;
 use crate::domain::{Digest, Error, Result, ResultExt};
-use crate::image::{Run, RunMount, Script, Sharing, Step, layer};
+use crate::image::{Run, RunMount, Script, Sharing, Span, Step, layer};
 use crate::store::{Bucket, KeyLock, Scratch, mark_used, remove_tree};
 
 /// Goes up when a step with the same key would do something else.
@@ -68,19 +68,55 @@ impl StepRecord {
     }
 }
 
+/// A command, and all that its key needs.
+struct Prepared {
+    argv: Vec<String>,
+    /// The name and the text of a here-document that is a program.
+    program: Option<(String, String)>,
+    env: BTreeMap<String, String>,
+    cwd: String,
+    network: bool,
+    mounts: Vec<PreparedMount>,
+    key: Digest,
+}
+
+/// A mount of a command before there is anything to mount.
+struct PreparedMount {
+    span: Span,
+    mount: RunMount,
+    /// What a bind mount shows, and whether that is a folder.
+    tree: Option<(StackLayer, bool)>,
+}
+
 /// The mounts of a command, and what is to live as long as they do.
 #[derive(Default)]
 struct Mounts {
-    /// What stands for each in the key.
-    keys: Vec<String>,
     mounts: Vec<StepMount>,
     env: BTreeMap<String, String>,
     locks: Vec<KeyLock>,
 }
 
+impl PreparedMount {
+    /// What stands for the mount in the key.
+    fn key(&self) -> String {
+        match &self.mount {
+            RunMount::Bind { target, writable, .. } => {
+                let tree = self.tree.as_ref().map(|(layer, _)| layer.identity().to_string());
+                format!("bind {} {writable} {target}", tree.unwrap_or_default())
+            }
+            RunMount::Cache { id, target, read_only, .. } => format!("cache {id} {target} {read_only}"),
+            RunMount::Tmpfs { target, size } => format!("tmpfs {target} {size:?}"),
+            RunMount::Secret { id, target, env, mode, uid, gid, .. } => {
+                format!("secret {id} {target:?} {env:?} {mode:o} {uid} {gid}")
+            }
+            RunMount::Ssh { id, target, mode, uid, gid, .. } => format!("ssh {id} {target:?} {mode:o} {uid} {gid}"),
+        }
+    }
+}
+
 impl StageBuild<'_> {
-    /// Runs a command, or takes what it did before; whether there is a layer.
-    pub(super) fn run(&mut self, step: &Step, run: &Run) -> Result<bool> {
+    /// Everything that decides what a command does. Nothing runs, and nothing is made.
+    fn prepare(&self, step: &Step, run: &Run) -> Result<Prepared> {
         let network = match run.network.as_ref().map(|word| self.settings.expand(word)).transpose()?.as_deref() {
             None | Some("default" | "host") => true,
             Some("none") => false,
@@ -102,16 +138,17 @@ impl StageBuild<'_> {
         };
         let env: BTreeMap<String, String> =
             self.settings.scope.variables().map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
-        let scratch = self.request.folders.store().scratch()?;
-        let mut mounts = self.mounts(run, &scratch)?;
-        if let Some((name, text)) = &program {
-            mounts.mounts.push(StepMount::File {
-                target: Path::new(PROGRAMS).join(name),
-                bytes: text.clone().into_bytes(),
-                mode: 0o755,
-                owner: (0, 0),
-            });
-        }
+        let mounts = run.mounts.iter().map(|flag| {
+            let mount = flag.resolve(&|word| self.settings.scope.expand(word))?;
+            let tree = match &mount {
+                RunMount::Bind { from, source, .. } => {
+                    Some(self.tree(from.as_deref(), source).map_err(|error| flag.span.place(error))?)
+                }
+                _ => None,
+            };
+            Ok(PreparedMount { span: flag.span, mount, tree })
+        });
+        let mounts = mounts.collect::<Result<Vec<_>>>()?;
         let cwd = cwd(&self.settings.runtime);
         let key = Digest::of_json(&Key {
             format: FORMAT,
@@ -123,8 +160,20 @@ impl StageBuild<'_> {
             cwd: &cwd,
             network,
             platform: self.arch.platform(),
-            mounts: &mounts.keys,
+            mounts: &mounts.iter().map(PreparedMount::key).collect::<Vec<_>>(),
         });
+        Ok(Prepared { argv, program, env, cwd, network, mounts, key })
+    }
+
+    /// The key of a command, and what it did before.
+    pub(super) fn look_up(&self, step: &Step, run: &Run) -> Result<(Digest, Option<StepRecord>)> {
+        let key = self.prepare(step, run)?.key;
+        Ok((key, self.remembered(&key)))
+    }
+
+    /// Runs a command, or takes what it did before; whether there is a layer.
+    pub(super) fn run(&mut self, step: &Step, run: &Run) -> Result<bool> {
+        let Prepared { argv, program, env, cwd, network, mounts, key } = self.prepare(step, run)?;
         let name = format!("{}:{}", self.request.name, step.span.line);
         if let Some(record) = self.remembered(&key) {
             (self.services.tell)(Note::Remembered(name));
@@ -136,6 +185,16 @@ impl StageBuild<'_> {
         if let Some(record) = self.remembered(&key) {
             (self.services.tell)(Note::Remembered(name));
             return Ok(self.add(record));
+        }
+        let scratch = store.scratch()?;
+        let mut mounts = self.mounts(mounts, &scratch)?;
+        if let Some((name, text)) = program {
+            mounts.mounts.push(StepMount::File {
+                target: Path::new(PROGRAMS).join(name),
+                bytes: text.into_bytes(),
+                mode: 0o755,
+                owner: (0, 0),
+            });
         }
         let view = self.stack.view(self.request.folders)?;
         let login = users::login(&view, &self.settings.runtime.user).map_err(|error| step.span.place(error))?;
@@ -198,7 +257,8 @@ impl StageBuild<'_> {
         (there && record.is_of(key)).then_some(record)
     }
 
-    fn add(&mut self, record: StepRecord) -> bool {
+    /// Takes what a command did; whether that is a layer.
+    pub(super) fn add(&mut self, record: StepRecord) -> bool {
         match record.layer {
             Some(identity) => {
                 self.stack.push(StackLayer::kept(identity));
@@ -208,24 +268,22 @@ impl StageBuild<'_> {
         }
     }
 
-    fn mounts(&self, run: &Run, scratch: &Scratch) -> Result<Mounts> {
+    fn mounts(&self, prepared: Vec<PreparedMount>, scratch: &Scratch) -> Result<Mounts> {
         let mut mounts = Mounts::default();
-        for (index, flag) in run.mounts.iter().enumerate() {
-            let mount = flag.resolve(&|word| self.settings.scope.expand(word))?;
+        for (index, PreparedMount { span, mount, tree }) in prepared.into_iter().enumerate() {
             let folder = scratch.folder(&format!("mount{index}"))?;
-            self.mount(mount, &folder, &mut mounts).map_err(|error| flag.span.place(error))?;
+            self.mount(mount, tree, &folder, &mut mounts).map_err(|error| span.place(error))?;
         }
         Ok(mounts)
     }
 
-    fn mount(&self, mount: RunMount, scratch: &Path, out: &mut Mounts) -> Result<()> {
+    fn mount(&self, mount: RunMount, tree: Option<(StackLayer, bool)>, scratch: &Path, out: &mut Mounts) -> Result<()> {
         let inside = |target: &str| {
             Path::new("/").join(plain(&Path::new("/").join(&self.settings.runtime.working_dir).join(target)))
         };
         match mount {
-            RunMount::Bind { from, source, target, writable } => {
-                let (layer, is_folder) = self.tree(from.as_deref(), &source)?;
-                out.keys.push(format!("bind {} {writable} {target}", layer.identity()));
+            RunMount::Bind { target, writable, .. } => {
+                let (layer, is_folder) = tree.ok_or_else(|| Error::bug("a bind mount of nothing"))?;
                 let source = layer.folder(self.request.folders)?.join(TREE);
                 let target = inside(&target);
                 out.mounts.push(match (writable, is_folder) {
@@ -245,7 +303,6 @@ impl StageBuild<'_> {
                 });
             }
             RunMount::Cache { id, target, sharing, from, source, mode, uid, gid, read_only } => {
-                out.keys.push(format!("cache {id} {target} {read_only}"));
                 let (place, lock) = self.cache(&id, sharing)?;
                 out.locks.extend(lock);
                 if !place.is_dir() {
@@ -268,51 +325,44 @@ impl StageBuild<'_> {
                 out.mounts.push(StepMount::Bind { source: place, target: inside(&target), read_only });
             }
             RunMount::Tmpfs { target, size } => {
-                out.keys.push(format!("tmpfs {target} {size:?}"));
                 out.mounts.push(StepMount::Memory { target: inside(&target), size });
             }
-            RunMount::Secret { id, target, env, required, mode, uid, gid } => {
-                out.keys.push(format!("secret {id} {target:?} {env:?} {mode:o} {uid} {gid}"));
-                match (self.services.secret)(&id)? {
-                    None if required => {
-                        return Err(Error::usage(format!("there is no secret '{id}'"))
-                            .hint(format!("give it as --secret id={id},src=FILE or --secret id={id},env=VARIABLE")));
+            RunMount::Secret { id, target, env, required, mode, uid, gid } => match (self.services.secret)(&id)? {
+                None if required => {
+                    return Err(Error::usage(format!("there is no secret '{id}'"))
+                        .hint(format!("give it as --secret id={id},src=FILE or --secret id={id},env=VARIABLE")));
+                }
+                None => {}
+                Some(bytes) => {
+                    let target = match (&target, &env) {
+                        (Some(target), _) => Some(target.clone()),
+                        (None, Some(_)) => None,
+                        (None, None) => Some(format!("/run/secrets/{id}")),
+                    };
+                    if let Some(name) = env {
+                        let text = String::from_utf8(bytes.clone());
+                        let text = text.map_err(|_| Error::usage(format!("the secret '{id}' is no text")))?;
+                        out.env.insert(name, text);
                     }
-                    None => {}
-                    Some(bytes) => {
-                        let target = match (&target, &env) {
-                            (Some(target), _) => Some(target.clone()),
-                            (None, Some(_)) => None,
-                            (None, None) => Some(format!("/run/secrets/{id}")),
-                        };
-                        if let Some(name) = env {
-                            let text = String::from_utf8(bytes.clone());
-                            let text = text.map_err(|_| Error::usage(format!("the secret '{id}' is no text")))?;
-                            out.env.insert(name, text);
-                        }
-                        if let Some(target) = target {
-                            let target = inside(&target);
-                            out.mounts.push(StepMount::File { target, bytes, mode, owner: (uid, gid) });
-                        }
+                    if let Some(target) = target {
+                        let target = inside(&target);
+                        out.mounts.push(StepMount::File { target, bytes, mode, owner: (uid, gid) });
                     }
                 }
-            }
-            RunMount::Ssh { id, target, required, mode, uid, gid } => {
-                out.keys.push(format!("ssh {id} {target:?} {mode:o} {uid} {gid}"));
-                match (self.services.agent)(&id)? {
-                    None if required => {
-                        return Err(Error::usage(format!("there is no SSH agent '{id}'"))
-                            .hint(format!("start one, and give it as --ssh {id}")));
-                    }
-                    None => {}
-                    Some(source) => {
-                        let place = format!("{AGENTS}/ssh_agent.{}", out.mounts.len());
-                        let target = inside(target.as_deref().unwrap_or(&place));
-                        out.env.entry("SSH_AUTH_SOCK".into()).or_insert_with(|| target.display().to_string());
-                        out.mounts.push(StepMount::Bind { source, target, read_only: false });
-                    }
+            },
+            RunMount::Ssh { id, target, required, .. } => match (self.services.agent)(&id)? {
+                None if required => {
+                    return Err(Error::usage(format!("there is no SSH agent '{id}'"))
+                        .hint(format!("start one, and give it as --ssh {id}")));
                 }
-            }
+                None => {}
+                Some(source) => {
+                    let place = format!("{AGENTS}/ssh_agent.{}", out.mounts.len());
+                    let target = inside(target.as_deref().unwrap_or(&place));
+                    out.env.entry("SSH_AUTH_SOCK".into()).or_insert_with(|| target.display().to_string());
+                    out.mounts.push(StepMount::Bind { source, target, read_only: false });
+                }
+            },
         }
         Ok(())
     }
