@@ -185,7 +185,7 @@ mod tests {
         let said = ran(3, "one\ntwo\n", "oh\n");
         assert_eq!(
             failures(
-                "exitCode: 3, expectedOutput: [one, '^one', '(?m)^two$'], excludedOutput: ['^two'], expectedError: ['oh\n$'], excludedError: [one]",
+                "exitCode: 3, expectedOutput: [one, '^one', '(?m)^two$'], excludedOutput: ['^two'], expectedError: ['oh\\n$'], excludedError: [one]",
                 &said
             ),
             Vec::<String>::new()

@@ -115,13 +115,16 @@ fn with_a_program(spec: &str) -> Test {
     let program = fs::read(tool("ldconfig")).expect("ldconfig can be read");
     Test::new()
         .file("xbuild.yaml", format!("version: 1\nname: sample\narches: [{}]\n{PROJECT}", host()))
-        .file("app/Dockerfile", "FROM scratch\nCOPY --chmod=755 ldconfig /ldconfig\nUSER 1234\n")
+        .file(
+            "app/Dockerfile",
+            "FROM scratch\nCOPY --chmod=755 ldconfig /ldconfig\nRUN [\"/ldconfig\", \"-C\", \"/cache\"]\nUSER 1234\n",
+        )
         .file("app/ldconfig", program)
         .file(&format!("tests/{}.yaml", host()), format!("schemaVersion: 2.0.0\n{spec}"))
 }
 
 #[test]
-fn whoever_builds_can_test() {
+fn whoever_builds_can_test_and_plan() {
     for identity in [Identity::Own, Identity::Range, Identity::Single] {
         if !identity.possible() {
             continue;
@@ -133,6 +136,8 @@ fn whoever_builds_can_test() {
         .user(identity)
         .cold();
         test.xbuild(["images"]).stdout_contains("example/app:latest@sha256:").run();
+        test.xbuild(["plan"]).stdout_contains("3  cached     RUN [").run();
+        test.xbuild(["cache", "fsck"]).stdout_contains("the store is sound").run();
     }
 }
 

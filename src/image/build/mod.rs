@@ -1,12 +1,12 @@
 //! Building: the stages of a Dockerfile become layers and configurations, and the last one an image.
 //!
 //! ```text
-//! image     which stages there are, and what becomes of the last
-//! foresight what a build would do
-//! stage     one stage, instruction by instruction: settings, copy, add, run
-//! stack     its layers; view: what they hold together; folders: their files in the store
-//! scan      what a command left, as entries
-//! container what commands in a finished image start with; check: whether the store is as it was left
+//! image      which stages there are, and what becomes of the last; foresight: what would
+//! stage      one stage, instruction by instruction: settings, copy, add, run
+//! stack      its layers; view: what they hold together; folders: their files in the store
+//! scan       what a command left, as entries
+//! container  what commands in a finished image start with
+//! check      whether what builds left in the store is as they left it
 //! ```
 
 mod add;
