@@ -218,7 +218,7 @@ fn instructions_are_shown_as_they_will_run() {
     let program = instructions(&test, "program");
     assert_eq!(program[&4].0, "unknown", "{program:?}");
     test.xbuild(["plan", "app"]).stdout_contains("will run").stdout_contains("# until line 6 has run").run();
-    test.xbuild(["plan", "app", "--format", "dot"]).stdout_contains(&format!("-> \"{app}\";")).run();
+    test.xbuild(["plan", "app", "--format", "dot"]).stdout_contains(format!("-> \"{app}\";")).run();
     assert_eq!(ran(&test, "app"), (vec![6, 8, 10], vec![2]));
 
     let all_cached = instructions(&test, "app");
