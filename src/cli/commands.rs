@@ -8,8 +8,8 @@ use tokio::sync::OwnedSemaphorePermit;
 
 use crate::domain::{Arch, Error, Event, Outcome, Result, Stream};
 use crate::engine::Workshop;
-use crate::engine::native::sandbox::{self, Command, Emulator, Exit, Limits, Mount, Network, Root, Spec, Stdio, User};
-use crate::image::{RunRequest, StepMount};
+use crate::engine::native::sandbox::{self, Command, Emulator, Exit, Limits, Network, Root, Spec, Stdio, User};
+use crate::image::RunRequest;
 
 /// So many letters of a command are shown.
 const LONGEST: usize = 100;
@@ -103,7 +103,7 @@ impl Commands<'_> {
                 upper: request.upper.clone(),
                 scratch: request.scratch.clone(),
             }),
-            mounts: request.mounts.iter().cloned().map(mount).collect(),
+            mounts: request.mounts.clone(),
             network: if self.network && request.network { Network::Host } else { Network::None },
             emulators,
             processors: Some(self.workshop.jobs),
@@ -146,16 +146,5 @@ fn short(text: &str) -> String {
     match line.char_indices().nth(LONGEST) {
         Some((end, _)) => format!("{}...", &line[..end]),
         None => line,
-    }
-}
-
-fn mount(mount: StepMount) -> Mount {
-    match mount {
-        StepMount::Bind { source, target, read_only } => Mount::Bind { source, target, read_only },
-        StepMount::Overlay { lower, upper, work, target } => {
-            Mount::Overlay { lowers: vec![lower], upper, work, target }
-        }
-        StepMount::Memory { target, size } => Mount::Memory { target, size },
-        StepMount::File { target, bytes, mode, owner } => Mount::File { target, bytes, mode, owner },
     }
 }

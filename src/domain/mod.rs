@@ -7,6 +7,7 @@ mod event;
 mod glibc_version;
 mod image_name;
 mod image_reference;
+mod mount;
 mod name;
 
 pub use arch::{Arch, ElfClass, ElfIdentity, Endianness};
@@ -16,4 +17,5 @@ pub use event::{Event, Events, Outcome, Stream};
 pub use glibc_version::{GlibcVersion, ParseGlibcVersionError};
 pub use image_name::{ImageName, PlainName, SuffixStyle};
 pub use image_reference::ImageReference;
+pub use mount::Mount;
 pub use name::{Name, ParseNameError};

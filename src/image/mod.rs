@@ -33,8 +33,8 @@ pub use base::{BaseImage, choose};
 pub use blob::BlobWriter;
 pub use build::{
     Base, BuiltImage, Container, Context, Download, FinishedStage, Folders, ForeseenStage, ForeseenStep, Foresight,
-    Note, Ownership, Request, RunRequest, Services, StepMount, StepState, Steps, Target, Unknown, build, check_store,
-    foresee, index, stage_arch, stages,
+    Note, Ownership, Request, RunRequest, Services, StepState, Steps, Target, Unknown, build, check_store, foresee,
+    index, stage_arch, stages,
 };
 pub use cache::{BuiltLayer, LayerCache, Origin};
 pub use config::{Empty, Health, History, ImageConfig, RootFs, Runtime};

@@ -35,5 +35,5 @@ pub use context::Context;
 pub use folders::{Folders, Ownership};
 pub use foresight::{ForeseenStage, ForeseenStep, Foresight, StepState, Unknown};
 pub use image::{BuiltImage, build, foresee, index, stage_arch, stages};
-pub use request::{Base, Download, Note, Request, RunRequest, Services, StepMount, Steps, Target};
+pub use request::{Base, Download, Note, Request, RunRequest, Services, Steps, Target};
 pub use stage::FinishedStage;

@@ -12,14 +12,14 @@ use super::Steps;
 use super::container::cwd;
 use super::copy::{Copier, CopyRequest, Writer, plain};
 use super::files::Files;
-use super::request::{Note, RunRequest, StepMount};
+use super::request::{Note, RunRequest};
 use super::scan::Scan;
 use super::settings::PROGRAMS;
 use super::stack::StackLayer;
 use super::stage::StageBuild;
 use super::users;
 use super::view::View;
-use crate::domain::{Digest, Error, Result, ResultExt};
+use crate::domain::{Digest, Error, Mount, Result, ResultExt};
 use crate::image::{Run, RunMount, Script, Sharing, Span, Step, layer};
 use crate::store::{Bucket, KeyLock, Scratch, mark_used, remove_tree};
 
@@ -91,7 +91,7 @@ struct PreparedMount {
 /// The mounts of a command, and what is to live as long as they do.
 #[derive(Default)]
 struct Mounts {
-    mounts: Vec<StepMount>,
+    mounts: Vec<Mount>,
     env: BTreeMap<String, String>,
     locks: Vec<KeyLock>,
 }
@@ -189,7 +189,7 @@ impl StageBuild<'_> {
         let scratch = store.scratch()?;
         let mut mounts = self.mounts(mounts, &scratch)?;
         if let Some((name, text)) = program {
-            mounts.mounts.push(StepMount::File {
+            mounts.mounts.push(Mount::File {
                 target: Path::new(PROGRAMS).join(name),
                 bytes: text.into_bytes(),
                 mode: 0o755,
@@ -287,18 +287,18 @@ impl StageBuild<'_> {
                 let source = layer.folder(self.request.folders)?.join(TREE);
                 let target = inside(&target);
                 out.mounts.push(match (writable, is_folder) {
-                    (false, _) => StepMount::Bind { source, target, read_only: true },
+                    (false, _) => Mount::Bind { source, target, read_only: true },
                     (true, true) => {
                         let (upper, work) = (scratch.join("upper"), scratch.join("work"));
                         for folder in [&upper, &work] {
                             fs::create_dir(folder).or_environment(|| format!("cannot make {}", folder.display()))?;
                         }
-                        StepMount::Overlay { lower: source, upper, work, target }
+                        Mount::Overlay { lowers: vec![source], upper, work, target }
                     }
                     (true, false) => {
                         let copy = scratch.join("file");
                         fs::copy(&source, &copy).or_environment(|| format!("cannot copy {}", source.display()))?;
-                        StepMount::Bind { source: copy, target, read_only: false }
+                        Mount::Bind { source: copy, target, read_only: false }
                     }
                 });
             }
@@ -322,10 +322,10 @@ impl StageBuild<'_> {
                     self.request.folders.store().keep(&made, &place)?;
                 }
                 mark_used(&place);
-                out.mounts.push(StepMount::Bind { source: place, target: inside(&target), read_only });
+                out.mounts.push(Mount::Bind { source: place, target: inside(&target), read_only });
             }
             RunMount::Tmpfs { target, size } => {
-                out.mounts.push(StepMount::Memory { target: inside(&target), size });
+                out.mounts.push(Mount::Memory { target: inside(&target), size });
             }
             RunMount::Secret { id, target, env, required, mode, uid, gid } => match (self.services.secret)(&id)? {
                 None if required => {
@@ -346,7 +346,7 @@ impl StageBuild<'_> {
                     }
                     if let Some(target) = target {
                         let target = inside(&target);
-                        out.mounts.push(StepMount::File { target, bytes, mode, owner: (uid, gid) });
+                        out.mounts.push(Mount::File { target, bytes, mode, owner: (uid, gid) });
                     }
                 }
             },
@@ -360,7 +360,7 @@ impl StageBuild<'_> {
                     let place = format!("{AGENTS}/ssh_agent.{}", out.mounts.len());
                     let target = inside(target.as_deref().unwrap_or(&place));
                     out.env.entry("SSH_AUTH_SOCK".into()).or_insert_with(|| target.display().to_string());
-                    out.mounts.push(StepMount::Bind { source, target, read_only: false });
+                    out.mounts.push(Mount::Bind { source, target, read_only: false });
                 }
             },
         }
@@ -409,9 +409,9 @@ impl StageBuild<'_> {
 const TREE: &str = "tree";
 
 /// What must be there for something to be mounted on it, and is not in the image.
-fn stubs(view: &View, mounts: &[StepMount]) -> BTreeSet<PathBuf> {
+fn stubs(view: &View, mounts: &[Mount]) -> BTreeSet<PathBuf> {
     let mut stubs = BTreeSet::new();
-    let targets = mounts.iter().map(StepMount::target).chain(SANDBOX.iter().map(Path::new));
+    let targets = mounts.iter().map(Mount::target).chain(SANDBOX.iter().map(Path::new));
     for target in targets {
         let Some(path) = view.follow(&plain(target)) else { continue };
         for above in path.ancestors().filter(|path| !path.as_os_str().is_empty()) {
