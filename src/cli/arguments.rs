@@ -174,6 +174,9 @@ pub(super) struct ImagesOptions {
     /// Test the images by this file, too, in the format of container-structure-test; may be repeated
     #[arg(long = "test", value_name = "FILE")]
     pub(super) tests: Vec<PathBuf>,
+    /// How long each command of a test may run
+    #[arg(long, value_name = "SECONDS", default_value_t = 300, value_parser = clap::value_parser!(u32).range(1..))]
+    pub(super) test_timeout: u32,
 }
 
 #[derive(Debug, Args)]

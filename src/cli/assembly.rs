@@ -3,14 +3,16 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::arguments::ImagesOptions;
 use super::bases::Bases;
+use super::command_tests::CommandTests;
 use super::commands::Commands;
 use super::dockerfiles::{Dockerfiles, ImageKey};
 use super::examine::Examination;
-use super::export::Exportable;
+use super::export::{Exportable, asked};
+use super::image_inputs::{done, files, target};
 use super::secrets::{Agents, Secrets};
 use super::setup::Loaded;
 use crate::domain::{Arch, Digest, Error, ErrorKind, Event, ImageName, Outcome, PlainName, Result, ResultExt};
@@ -18,14 +20,11 @@ use crate::engine::native::sandbox::Identity;
 use crate::engine::{Execution, StepResult, layer_path};
 use crate::image::{
     self, Base, BuiltImage, Context, Folders, Ignore, LayerCache, Layout, Note, Origin, Ownership, Repository,
-    RepositoryRequest, Request, Services, Steps, Target,
+    RepositoryRequest, Request, Services, Steps,
 };
-use crate::plan::{ImageBuild, Plan, ProjectImages, Step, Work};
+use crate::plan::{ImageBuild, Plan, ProjectImages, Step, StepId, Work};
 use crate::source::{CheckedOut, Checkout, Fetcher, fetch_url};
 use crate::store::Bucket;
-
-/// Files in layers carry no date: a commit that changes no file then changes no layer.
-const FILE_TIME: u64 = 0;
 
 /// The images of a plan on their way into the layout.
 pub(super) struct Assembly<'a> {
@@ -197,19 +196,10 @@ impl<'a> Assembly<'a> {
         let arch = key.1;
         let workshop = &self.loaded.workshop;
         let file = self.dockerfiles.parsed.get(key).ok_or_else(|| Error::bug("an image without a Dockerfile"))?;
-        let mut labels = build.labels.clone();
-        labels.entry("org.opencontainers.image.created".into()).or_insert_with(|| image::rfc3339(build.created));
-        let target = Target {
-            arch,
-            build_arch: self.loaded.facts.host,
-            stage: build.target.clone(),
-            args: build.args.clone(),
-            labels,
-            created: build.created,
-            mtime: FILE_TIME,
-        };
+        let target = target(self.loaded, build, arch);
         let ignore = Ignore::of(&build.dockerfile, &build.context)?;
-        let files = self.files(build)?;
+        let undone = |step: &StepId| Err(Error::bug(format!("{step} is not done")));
+        let files = files(self.loaded, self.execution, build, &undone)?;
         let digests = &self.loaded.digests;
         let digest = |path: &Path| {
             let metadata = path.symlink_metadata().or_environment(|| format!("cannot read {}", path.display()))?;
@@ -249,9 +239,24 @@ impl<'a> Assembly<'a> {
             },
         };
         let built = image::build(&request, &services).map_err(|error| error.in_file(&build.dockerfile))?;
-        let examination =
-            Examination { loaded: self.loaded, layout: &self.layout, execution: self.execution, build, arch };
-        examination.examine(&built, &self.options.tests)?;
+        let examination = Examination {
+            loaded: self.loaded,
+            layout: &self.layout,
+            execution: self.execution,
+            build,
+            arch,
+            tests: self.dockerfiles.tests.get(key).map_or(&[], Vec::as_slice),
+            commands: CommandTests {
+                commands: &commands,
+                folders: &self.folders,
+                stage: &built.stage,
+                step: &name,
+                time: Duration::from_secs(self.options.test_timeout.into()),
+            },
+        };
+        if anew || !examination.was_passed(&built)? {
+            examination.examine(&built)?;
+        }
         let written = built.ran || built.layers.iter().any(|layer| layer.origin == Origin::Written);
         for name in build.names_for(arch) {
             self.layout.set_name(&name.to_string(), built.manifest.clone())?;
@@ -274,9 +279,8 @@ impl<'a> Assembly<'a> {
     /// The program that runs an image's commands, where the machine cannot.
     fn emulator(&self, build: &ImageBuild) -> Result<Option<PathBuf>> {
         let Some(emulator) = &build.emulator else { return Ok(None) };
-        let Some(StepResult::Done(record)) = self.execution.results.get(&emulator.step) else {
-            return Err(Error::bug(format!("{} is not done", emulator.step)));
-        };
+        let record = done(self.execution, &emulator.step);
+        let record = record.ok_or_else(|| Error::bug(format!("{} is not done", emulator.step)))?;
         Ok(Some(layer_path(&self.loaded.workshop.store, &record.key).join(&emulator.path)))
     }
 
@@ -301,48 +305,16 @@ impl<'a> Assembly<'a> {
         checkout.take().map(|CheckedOut { folder, commit }| Repository { folder, commit })
     }
 
-    /// Files of the context that stand elsewhere. Programs come from the step of the image's own architecture.
-    fn files(&self, build: &ImageBuild) -> Result<BTreeMap<PathBuf, PathBuf>> {
-        let mut files: BTreeMap<PathBuf, PathBuf> =
-            build.files.iter().map(|(inside, path)| (inside.into(), path.clone())).collect();
-        for (inside, program) in &build.programs {
-            let Some(StepResult::Done(record)) = self.execution.results.get(&program.step) else {
-                return Err(Error::bug(format!("{} is not done", program.step)));
-            };
-            let folder = self.loaded.workshop.store.place(Bucket::Outputs, &record.key);
-            let path = folder.join(program.output.as_str());
-            let metadata = path.symlink_metadata().or_environment(|| format!("cannot read {}", path.display()))?;
-            if let Some(output) = record.outputs.get(program.output.as_str()) {
-                self.loaded.digests.remember(&path, &metadata, output.digest);
-            }
-            files.insert(inside.into(), path);
-        }
-        for (inside, emulator) in &build.emulators {
-            let Some(StepResult::Done(record)) = self.execution.results.get(&emulator.step) else {
-                return Err(Error::bug(format!("{} is not done", emulator.step)));
-            };
-            files.insert(inside.into(), layer_path(&self.loaded.workshop.store, &record.key).join(&emulator.path));
-        }
-        Ok(files)
-    }
-
     /// Writes the images that the user asked for in the forms that were asked for.
     pub(super) fn export(&self, plan: &Plan) -> Result<()> {
         if self.options.outputs.is_empty() {
             return Ok(());
         }
-        let asked = &self.options.selection.names;
-        let mut images = Vec::new();
         let state = self.state();
-        for step in &plan.steps {
-            let (Work::Image(build), Some(arch)) = (&step.work, step.arch) else { continue };
-            if !asked.is_empty() && !asked.contains(&build.image) {
-                continue;
-            }
-            if let Some(built) = state.built.get(&(build.image.clone(), arch)) {
-                images.push((build, arch, built));
-            }
-        }
+        let images = asked(plan, &self.options.selection.names)
+            .into_iter()
+            .filter_map(|(build, arch)| Some((build, arch, state.built.get(&(build.image.clone(), arch))?)))
+            .collect();
         let scratch = self.loaded.workshop.store.scratch()?;
         let exportable = Exportable { layout: &self.layout, images, scratch: scratch.path() };
         self.options.outputs.iter().try_for_each(|output| exportable.write(output))

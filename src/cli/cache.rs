@@ -6,9 +6,10 @@ use std::time::Duration;
 use super::arguments::{CacheOptions, CacheVerb};
 use super::setup::Setup;
 use crate::domain::{Error, Result, ResultExt};
+use crate::engine::native::sandbox::{Identity, enter_namespace};
 use crate::engine::native::{remove_as_root, tree_digest};
 use crate::engine::open_images;
-use crate::image::{Layout, Pruned};
+use crate::image::{Layout, Pruned, check_store};
 use crate::store::{Bucket, Damage, Store, check, collect, usage};
 
 pub(super) fn run(setup: &Setup<'_>, options: &CacheOptions) -> Result<ExitCode> {
@@ -65,7 +66,12 @@ fn clean(setup: &Setup<'_>, unused: u32) -> Result<ExitCode> {
 
 fn fsck(setup: &Setup<'_>) -> Result<ExitCode> {
     let store = setup.store()?;
+    if !Identity::is_root() && !store.entries(Bucket::ImageLayers)?.is_empty() {
+        // Files of images belong to many users, and only root of their namespace can read them all.
+        return enter_namespace(&Identity::detect());
+    }
     let mut damages = check(&store, &tree_digest)?;
+    damages.extend(check_store(&store)?);
     if let Some(images) = images(&store)? {
         let problem = |found| format!("has digest {found}");
         damages.extend(images.damaged()?.into_iter().map(|(path, found)| Damage { path, problem: problem(found) }));

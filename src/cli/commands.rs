@@ -4,11 +4,12 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use tokio::runtime::Handle;
+use tokio::sync::OwnedSemaphorePermit;
 
-use crate::domain::{Error, Event, Outcome, Result};
+use crate::domain::{Arch, Error, Event, Outcome, Result, Stream};
 use crate::engine::Workshop;
-use crate::engine::native::sandbox::{self, Command, Emulator, Mount, Network, Root, Spec, Stdio, User};
-use crate::image::{RunRequest, StepMount};
+use crate::engine::native::sandbox::{self, Command, Emulator, Exit, Limits, Network, Root, Spec, Stdio, User};
+use crate::image::RunRequest;
 
 /// So many letters of a command are shown.
 const LONGEST: usize = 100;
@@ -29,16 +30,14 @@ impl Commands<'_> {
     /// # Errors
     /// When it fails, or cannot be run.
     pub(super) fn run(&self, request: &RunRequest) -> Result<()> {
-        let slot = self.runtime.block_on(self.workshop.slots.clone().acquire_owned());
-        let _slot = slot.map_err(|_| Error::interrupted())?;
-        self.workshop.stop.check()?;
+        let _slot = self.slot()?;
         let events = &self.workshop.events;
         events.emit(Event::Planned { steps: 1 });
         events.emit(Event::Started { step: request.step.clone(), reason: short(&request.text) });
         let started = Instant::now();
         let result = self.sandbox(request);
         let took = started.elapsed();
-        if let (Ok(()), Some(_)) = (&result, self.emulates(request)) {
+        if let (Ok(()), Some(_)) = (&result, self.emulates(request.arch)) {
             let text = format!("{} ran emulated, {:.1} s: {}", request.step, took.as_secs_f64(), short(&request.text));
             events.emit(Event::Warning { text });
         }
@@ -50,30 +49,61 @@ impl Commands<'_> {
         result
     }
 
+    /// Waits until there is room for a command; there is until the value is dropped.
+    ///
+    /// # Errors
+    /// When the run was stopped.
+    pub(super) fn slot(&self) -> Result<OwnedSemaphorePermit> {
+        let slot = self.runtime.block_on(self.workshop.slots.clone().acquire_owned());
+        let slot = slot.map_err(|_| Error::interrupted())?;
+        self.workshop.stop.check()?;
+        Ok(slot)
+    }
+
     /// Tells of a command that had been run before.
     pub(super) fn remembered(&self, step: String) {
         self.workshop.events.emit(Event::Planned { steps: 1 });
         self.workshop.events.emit(Event::Finished { step, outcome: Outcome::Cached, took: Duration::ZERO });
     }
 
-    fn emulates(&self, request: &RunRequest) -> Option<&Path> {
-        self.emulator.filter(|_| request.arch != self.workshop.host)
+    fn emulates(&self, arch: Arch) -> Option<&Path> {
+        self.emulator.filter(|_| arch != self.workshop.host)
     }
 
-    fn sandbox(&self, request: &RunRequest) -> Result<()> {
+    /// Whether nothing here can run programs of an architecture, unless the kernel itself can.
+    pub(super) fn lacks_emulator(&self, arch: Arch) -> bool {
+        arch != self.workshop.host && self.emulator.is_none()
+    }
+
+    /// Runs a command without telling of it, and hands over what it says, of which there is no more than the limits
+    /// allow.
+    ///
+    /// # Errors
+    /// When it cannot be run; how it ended is no error.
+    pub(super) fn capture(&self, request: &RunRequest, limits: Limits) -> Result<(Exit, [Vec<u8>; 2])> {
+        let mut captured = [Vec::new(), Vec::new()];
+        let mut output = |stream, bytes: &[u8]| match stream {
+            Stream::Stdout => captured[0].extend_from_slice(bytes),
+            Stream::Stderr => captured[1].extend_from_slice(bytes),
+        };
+        let exit = sandbox::run_one(&self.spec(request, limits), &self.workshop.stop, &mut output)?;
+        Ok((exit, captured))
+    }
+
+    fn spec(&self, request: &RunRequest, limits: Limits) -> Spec {
         let mut emulators = Vec::new();
-        if let Some(program) = self.emulates(request) {
+        if let Some(program) = self.emulates(request.arch) {
             emulators.push(Emulator { arch: request.arch, program: program.to_owned() });
         }
         let (uid, gid) = request.owner;
-        let spec = Spec {
+        Spec {
             identity: self.workshop.identity.clone(),
             root: Some(Root {
                 layers: request.layers.clone(),
                 upper: request.upper.clone(),
                 scratch: request.scratch.clone(),
             }),
-            mounts: request.mounts.iter().cloned().map(mount).collect(),
+            mounts: request.mounts.clone(),
             network: if self.network && request.network { Network::Host } else { Network::None },
             emulators,
             processors: Some(self.workshop.jobs),
@@ -82,10 +112,15 @@ impl Commands<'_> {
                 env: request.env.clone(),
                 cwd: request.cwd.clone().into(),
                 user: Some(User { uid, gid, groups: request.groups.clone() }),
+                limits,
             }],
             parallel: 1,
             stdio: Stdio::Captured,
-        };
+        }
+    }
+
+    fn sandbox(&self, request: &RunRequest) -> Result<()> {
+        let spec = self.spec(request, Limits::default());
         let mut output = |stream, bytes: &[u8]| {
             let text = String::from_utf8_lossy(bytes).into_owned();
             self.workshop.events.emit(Event::Output { step: request.step.clone(), stream, text });
@@ -97,7 +132,7 @@ impl Commands<'_> {
         let RunRequest { text, stage, arch, .. } = request;
         let error = Error::build(format!("{}: {exit} (stage {stage}, {arch})", short(text)));
         // What the kernel says of a program that nothing here can run.
-        Err(if exit.code == Some(126) && *arch != self.workshop.host && self.emulator.is_none() {
+        Err(if exit.code == Some(126) && self.lacks_emulator(*arch) {
             error.hint(format!("there is no emulator for {arch}: does the toolchain have that architecture?"))
         } else {
             error
@@ -111,16 +146,5 @@ fn short(text: &str) -> String {
     match line.char_indices().nth(LONGEST) {
         Some((end, _)) => format!("{}...", &line[..end]),
         None => line,
-    }
-}
-
-fn mount(mount: StepMount) -> Mount {
-    match mount {
-        StepMount::Bind { source, target, read_only } => Mount::Bind { source, target, read_only },
-        StepMount::Overlay { lower, upper, work, target } => {
-            Mount::Overlay { lowers: vec![lower], upper, work, target }
-        }
-        StepMount::Memory { target, size } => Mount::Memory { target, size },
-        StepMount::File { target, bytes, mode, owner } => Mount::File { target, bytes, mode, owner },
     }
 }

@@ -2,8 +2,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
+use std::path::PathBuf;
 
 use super::setup::Loaded;
+use super::test_files::TestFile;
 use crate::config::{Expanded, Expansion};
 use crate::domain::{Arch, Error, Name, Result, ResultExt};
 use crate::image::{Dockerfile, Instruction, ParseError, Scope, Source, Span, Stage};
@@ -25,15 +27,19 @@ pub(super) struct Dockerfiles {
     pub(super) external: BTreeMap<ImageKey, BTreeSet<BaseName>>,
     /// Those that run commands of another architecture than the machine's.
     pub(super) emulated: BTreeSet<ImageKey>,
+    /// What each of them is tested by.
+    pub(super) tests: BTreeMap<ImageKey, Vec<TestFile>>,
+    /// Whether one of them runs commands, be it as a test.
+    pub(super) runs_commands: bool,
 }
 
 impl Dockerfiles {
-    /// Those of the wanted images, or of all, and of what they stand on.
+    /// Those of the wanted images, or of all, and of what they stand on; `tests` are for all, beside their own.
     ///
     /// # Errors
-    /// A usage error: for a name that there is not, what is wrong with a template or a Dockerfile, an image that is built
-    /// on itself.
-    pub(super) fn read(loaded: &Loaded, wanted: &[Name]) -> Result<Dockerfiles> {
+    /// A usage error: for a name that there is not, what is wrong with a template, a Dockerfile or a file of tests, an
+    /// image that is built on itself.
+    pub(super) fn read(loaded: &Loaded, wanted: &[Name], tests: &[PathBuf]) -> Result<Dockerfiles> {
         let project = &loaded.project;
         if project.images.is_empty() {
             return Err(Error::usage("the project has no images").hint("describe one under `images:` in its file"));
@@ -50,6 +56,7 @@ impl Dockerfiles {
             images: ProjectImages::of(&all)?,
             builds: &builds,
             host: loaded.facts.host,
+            tests,
             found: Dockerfiles::default(),
         };
         for key in self::builds(some.as_ref().unwrap_or(&all)).into_keys() {
@@ -111,6 +118,7 @@ struct Walk<'a> {
     images: ProjectImages<'a>,
     builds: &'a BTreeMap<ImageKey, &'a ImageBuild>,
     host: Arch,
+    tests: &'a [PathBuf],
     found: Dockerfiles,
 }
 
@@ -148,9 +156,17 @@ impl Walk<'_> {
                 }
             }
         }
-        if references.runs.iter().any(|arch| *arch != self.host) {
+        let tests =
+            build.tests.iter().chain(self.tests).map(|path| TestFile::read(path)).collect::<Result<Vec<_>>>()?;
+        let mut runs = references.runs;
+        if tests.iter().any(TestFile::runs_commands) {
+            runs.insert(key.1);
+        }
+        if runs.iter().any(|arch| *arch != self.host) {
             self.found.emulated.insert(key.clone());
         }
+        self.found.runs_commands |= !runs.is_empty();
+        self.found.tests.insert(key.clone(), tests);
         self.found.external.insert(key.clone(), external);
         above.push(key.clone());
         for base in &bases {

@@ -6,10 +6,10 @@ use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
-use crate::domain::{Arch, Error, Result, ResultExt};
+use crate::domain::{Arch, Error, Name, Result, ResultExt};
 use crate::image::export::{NamedImage, docker_archive, filesystem_folder, filesystem_tar, oci_archive, plugin_folder};
 use crate::image::{BuiltImage, Layout, MergedImage};
-use crate::plan::ImageBuild;
+use crate::plan::{ImageBuild, Plan, Work};
 
 /// A form, and where it goes: `type=TYPE,dest=PATH` as `docker build` has it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -57,6 +57,39 @@ impl FromStr for Export {
     }
 }
 
+/// The images of a plan that the user asked for, by their names or all, not their bases.
+pub(super) fn asked<'a>(plan: &'a Plan, names: &[Name]) -> Vec<(&'a ImageBuild, Arch)> {
+    let images = plan.steps.iter().filter_map(|step| match (&step.work, step.arch) {
+        (Work::Image(build), Some(arch)) => Some((build, arch)),
+        _ => None,
+    });
+    images.filter(|(build, _)| names.is_empty() || names.contains(&build.image)).collect()
+}
+
+impl Export {
+    /// Objects to images that do not fit into this form, before they are built.
+    ///
+    /// # Errors
+    /// A usage error.
+    pub(super) fn check(&self, images: &[(&ImageBuild, Arch)]) -> Result<()> {
+        let arches: BTreeSet<Arch> = images.iter().map(|(_, arch)| *arch).collect();
+        let place = self.place.display();
+        if self.form != Form::Oci && arches.len() > 1 {
+            let names: Vec<String> = arches.iter().map(ToString::to_string).collect();
+            let text = format!("the output {place} takes one architecture, and here are {}", names.join(", "));
+            return Err(Error::usage(text).hint("choose one with --arch; type=oci takes all"));
+        }
+        match (&self.form, images) {
+            (_, []) => Err(Error::usage(format!("there is no image for the output {place}"))),
+            (Form::Oci | Form::Docker, _) | (_, [_]) => Ok(()),
+            (_, several) => {
+                Err(Error::usage(format!("the output {place} takes one image, and here are {}", several.len()))
+                    .hint("name one: `xbuild images NAME --output ..`"))
+            }
+        }
+    }
+}
+
 /// Images that may be exported, with their names.
 pub(super) struct Exportable<'a> {
     pub(super) layout: &'a Layout,
@@ -73,7 +106,7 @@ impl Exportable<'_> {
         let written = match &export.form {
             Form::Oci => self.archive(place, |writer| oci_archive(self.layout, &self.all_names(), writer)),
             Form::Docker => {
-                let images = self.of_one_arch()?;
+                let images: Vec<NamedImage> = self.images.iter().map(named).collect();
                 self.archive(place, |writer| docker_archive(self.layout, &images, writer))
             }
             Form::Tar => {
@@ -95,30 +128,11 @@ impl Exportable<'_> {
         names.map(|name| name.to_string()).collect::<BTreeSet<_>>().into_iter().collect()
     }
 
-    /// Docker's archive has no place for a second architecture under the same name.
-    fn of_one_arch(&self) -> Result<Vec<NamedImage>> {
-        let mut arches: Vec<Arch> = self.images.iter().map(|(_, arch, _)| *arch).collect();
-        arches.sort();
-        arches.dedup();
-        if let [_, _, ..] = arches.as_slice() {
-            let names: Vec<String> = arches.iter().map(ToString::to_string).collect();
-            return Err(Error::usage(format!("this output takes one architecture, and here are {}", names.join(", ")))
-                .hint("choose one with --arch; type=oci takes all"));
-        }
-        let named = |(build, _, built): &(&ImageBuild, Arch, &BuiltImage)| NamedImage {
-            manifest: built.manifest.clone(),
-            names: build.names.iter().map(ToString::to_string).collect(),
-        };
-        Ok(self.images.iter().map(named).collect())
-    }
-
     /// A file system is that of one image.
     fn only(&self) -> Result<MergedImage> {
-        match self.of_one_arch()?.as_slice() {
-            [image] => MergedImage::read(self.layout, &image.manifest, self.scratch),
-            [] => Err(Error::usage("there is no image to put out")),
-            several => Err(Error::usage(format!("this output takes one image, and here are {}", several.len()))
-                .hint("name one: `xbuild images NAME --output ..`")),
+        match self.images.as_slice() {
+            [(_, _, built)] => MergedImage::read(self.layout, &built.manifest, self.scratch),
+            _ => Err(Error::bug("an output of one image was not checked")),
         }
     }
 
@@ -141,6 +155,11 @@ impl Exportable<'_> {
         file.persist(place).map_err(|error| error.error).or_environment(failed)?;
         Ok(())
     }
+}
+
+/// An image under the names that it has without its architecture: Docker's archive has one architecture.
+fn named((build, _, built): &(&ImageBuild, Arch, &BuiltImage)) -> NamedImage {
+    NamedImage { manifest: built.manifest.clone(), names: build.names.iter().map(ToString::to_string).collect() }
 }
 
 /// A temporary file is its owner's alone; what people asked for is as any file.

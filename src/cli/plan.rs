@@ -4,14 +4,15 @@ use std::process::ExitCode;
 
 use super::arguments::{PlanFormat, PlanOptions};
 use super::dockerfiles;
+use super::foresight;
 use super::setup::{ImageWish, Loaded, Setup};
 use crate::domain::{Name, Result, ResultExt};
 use crate::engine::states;
-use crate::plan::{Format, Goal, Plan, Work, plan, render};
+use crate::plan::{Format, Goal, Instructions, Plan, Work, plan, render};
 
 pub(super) fn run(setup: &Setup<'_>, options: &PlanOptions) -> Result<ExitCode> {
     let project = setup.project(&options.arch.arches)?;
-    let (loaded, _) = match project.images.is_empty() {
+    let (loaded, dockerfiles) = match project.images.is_empty() {
         true => (setup.load(project, false)?, None),
         false => setup.load_images(project, &ImageWish::default()).map(|(loaded, files)| (loaded, Some(files)))?,
     };
@@ -42,7 +43,13 @@ pub(super) fn run(setup: &Setup<'_>, options: &PlanOptions) -> Result<ExitCode> 
         PlanFormat::Dot => Format::Dot,
     };
     let states = states(&loaded.workshop.store, &loaded.workshop.scope(), &whole);
-    setup.print(&render(&whole, &states, format)?)?;
+    let instructions = match &dockerfiles {
+        Some(dockerfiles) if whole.steps.iter().any(|step| matches!(step.work, Work::Image(_))) => {
+            foresight::instructions(&loaded, dockerfiles, &whole)?
+        }
+        _ => Instructions::new(),
+    };
+    setup.print(&render(&whole, &states, &instructions, format)?)?;
     loaded.digests.save(&loaded.workshop.store)?;
     Ok(ExitCode::SUCCESS)
 }

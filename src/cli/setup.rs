@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 
@@ -34,6 +34,8 @@ pub(super) struct ImageWish<'a> {
     pub(super) pull: bool,
     /// The stage to end with.
     pub(super) stage: Option<&'a str>,
+    /// Files of tests for all of them.
+    pub(super) tests: &'a [PathBuf],
 }
 
 /// A project, and what was found out about it.
@@ -89,7 +91,7 @@ impl<'a> Setup<'a> {
     pub(super) fn load_images(&self, project: Project, wish: &ImageWish<'_>) -> Result<(Loaded, Dockerfiles)> {
         let mut loaded = self.find_out(project, wish.update, wish.pull, true)?;
         loaded.facts.stage = wish.stage.map(str::to_owned);
-        let dockerfiles = Dockerfiles::read(&loaded, wish.names)?;
+        let dockerfiles = Dockerfiles::read(&loaded, wish.names, wish.tests)?;
         loaded.facts.bases.clone_from(&dockerfiles.external);
         loaded.facts.emulated.clone_from(&dockerfiles.emulated);
         Ok((loaded, dockerfiles))

@@ -28,6 +28,47 @@ pub struct StructureSpec {
     /// The image's configuration.
     #[serde(default)]
     pub metadata_test: Option<MetadataTest>,
+    /// How the containers of commands differ from what the image says.
+    #[serde(default)]
+    pub container_run_options: ContainerRunOptions,
+}
+
+/// How the containers of commands differ from what the image says.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct ContainerRunOptions {
+    /// Instead of the image's own user.
+    pub user: Option<String>,
+    /// Names of variables that are handed on from the environment of whoever runs xbuild.
+    pub env_vars: Vec<String>,
+    /// Not supported.
+    pub privileged: bool,
+    /// Not supported.
+    pub allocate_tty: bool,
+    /// Not supported.
+    pub env_file: Option<String>,
+    /// Not supported.
+    pub capabilities: Vec<String>,
+    /// Not supported.
+    pub bind_mounts: Vec<String>,
+}
+
+impl ContainerRunOptions {
+    /// The first that cannot be had, and why.
+    fn refused(&self) -> Option<(&'static str, &'static str)> {
+        let here = "the test must be the same on every machine";
+        let namespace = "commands run in a user namespace of their own, with all rights in it";
+        [
+            (self.privileged, "privileged", namespace),
+            (!self.capabilities.is_empty(), "capabilities", namespace),
+            (self.allocate_tty, "allocateTty", "output comes back as two streams, and there is no terminal"),
+            (self.env_file.is_some(), "envFile", "variables stand in `envVars` and `globalEnvVars`"),
+            (!self.bind_mounts.is_empty(), "bindMounts", here),
+        ]
+        .into_iter()
+        .find(|(set, ..)| *set)
+        .map(|(_, name, why)| (name, why))
+    }
 }
 
 /// A variable or a label.
@@ -175,11 +216,20 @@ impl StructureSpec {
     /// What is wrong, with its place; another version of the schema.
     pub fn parse(name: &str, text: &str) -> Result<StructureSpec> {
         let spec: StructureSpec = yaml::parse(name, text)?;
-        match spec.schema_version.as_str() {
-            "2.0.0" | "v2.0.0" => Ok(spec),
-            other => Err(Error::usage(format!("{name}: schemaVersion is '{other}'"))
-                .hint("xbuild reads schemaVersion: \"2.0.0\"")),
+        if !matches!(spec.schema_version.as_str(), "2.0.0" | "v2.0.0") {
+            return Err(Error::usage(format!("{name}: schemaVersion is '{}'", spec.schema_version))
+                .hint("xbuild reads schemaVersion: \"2.0.0\""));
         }
+        if let Some((option, why)) = spec.container_run_options.refused() {
+            return Err(Error::usage(format!("{name}: containerRunOptions: {option} is not supported: {why}")));
+        }
+        for test in &spec.command_tests {
+            let chores = test.setup.iter().chain(&test.teardown);
+            if test.command.is_empty() || chores.into_iter().any(|argv| argv.first().is_none_or(String::is_empty)) {
+                return Err(Error::usage(format!("{name}: the test '{}' has a command that is empty", test.name)));
+            }
+        }
+        Ok(spec)
     }
 
     /// Reads a file.

@@ -5,7 +5,9 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use crate::domain::{Error, Result, ResultExt};
-use crate::engine::native::sandbox::{Command, Emulator, Identity, Mount, Network, Root, Spec, Stdio, Stop, run_one};
+use crate::engine::native::sandbox::{
+    Command, Emulator, Identity, Limits, Mount, Network, Root, Spec, Stdio, Stop, run_one,
+};
 use crate::store::{Bucket, Scratch};
 
 /// Folders with what a program of the machine's needs in order to run; `/nix` and `/gnu` on the systems of those names.
@@ -63,6 +65,7 @@ impl Trial {
                 env: BTreeMap::from([("PATH".into(), "/usr/bin:/bin".into())]),
                 cwd: "/tmp".into(),
                 user: None,
+                limits: Limits::default(),
             }],
             ..namespaces_only(Identity::detect())
         };

@@ -115,6 +115,15 @@ impl Error {
         Error { kind: self.kind, message: self.to_string(), place: None, cause: None, hints }
     }
 
+    /// What lies behind it, if that is of some type.
+    pub fn cause<T: std::error::Error + 'static>(&self) -> Option<&T> {
+        let cause = self.cause.as_deref()?;
+        match cause.downcast_ref::<Error>() {
+            Some(own) => own.cause(),
+            None => cause.downcast_ref(),
+        }
+    }
+
     /// Who must act.
     pub fn kind(&self) -> ErrorKind {
         self.kind

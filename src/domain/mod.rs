@@ -8,6 +8,7 @@ mod git_reference;
 mod glibc_version;
 mod image_name;
 mod image_reference;
+mod mount;
 mod name;
 
 pub use arch::{Arch, ElfClass, ElfIdentity, Endianness};
@@ -18,4 +19,5 @@ pub use git_reference::GitReference;
 pub use glibc_version::{GlibcVersion, ParseGlibcVersionError};
 pub use image_name::{ImageName, PlainName, SuffixStyle};
 pub use image_reference::ImageReference;
+pub use mount::Mount;
 pub use name::{Name, ParseNameError};

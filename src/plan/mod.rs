@@ -3,6 +3,7 @@
 mod dockerfile;
 mod environment;
 mod image;
+mod instructions;
 mod names;
 mod needs;
 mod planner;
@@ -11,6 +12,7 @@ mod step;
 
 pub use dockerfile::render_dockerfile;
 pub use environment::{CACHE, OUTPUT, SOURCE, prefix};
+pub use instructions::{InstructionState, InstructionView, Instructions, StageView};
 pub use names::ProjectImages;
 pub use planner::{BaseName, BuilderCommand, Facts, Goal, builder_command, plan, test_command};
 pub use render::{Format, State, render};

@@ -5,6 +5,7 @@ use std::fmt::Write;
 
 use serde::Serialize;
 
+use super::instructions::{self, Instructions, StageView};
 use super::step::{Command, Plan, ProgramSource, Step, StepId, Work};
 use crate::config::{BaseSource, Expansion, Variant};
 use crate::domain::{Digest, Result, ResultExt};
@@ -42,11 +43,16 @@ pub enum State {
 ///
 /// # Errors
 /// A bug, if the plan cannot be written as JSON.
-pub fn render(plan: &Plan, states: &BTreeMap<StepId, State>, format: Format) -> Result<String> {
+pub fn render(
+    plan: &Plan,
+    states: &BTreeMap<StepId, State>,
+    instructions: &Instructions,
+    format: Format,
+) -> Result<String> {
     match format {
-        Format::Text => Ok(text(plan, states)),
-        Format::Json => json(plan, states),
-        Format::Dot => Ok(dot(plan, states)),
+        Format::Text => Ok(text(plan, states, instructions)),
+        Format::Json => json(plan, states, instructions),
+        Format::Dot => Ok(dot(plan, states, instructions)),
     }
 }
 
@@ -56,17 +62,24 @@ struct Shown<'a> {
     step: &'a Step,
     #[serde(flatten)]
     state: Option<&'a State>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    stages: Option<&'a [StageView]>,
 }
 
-fn json(plan: &Plan, states: &BTreeMap<StepId, State>) -> Result<String> {
-    let steps: Vec<Shown<'_>> = plan.steps.iter().map(|step| Shown { step, state: states.get(&step.id) }).collect();
+fn json(plan: &Plan, states: &BTreeMap<StepId, State>, instructions: &Instructions) -> Result<String> {
+    let shown = plan.steps.iter().map(|step| Shown {
+        step,
+        state: states.get(&step.id),
+        stages: instructions.get(&step.id).map(Vec::as_slice),
+    });
+    let steps: Vec<Shown<'_>> = shown.collect();
     let mut text = serde_json::to_string_pretty(&serde_json::json!({ "version": 1, "steps": steps }))
         .or_bug(|| "cannot write the plan".into())?;
     text.push('\n');
     Ok(text)
 }
 
-fn dot(plan: &Plan, states: &BTreeMap<StepId, State>) -> String {
+fn dot(plan: &Plan, states: &BTreeMap<StepId, State>, instructions: &Instructions) -> String {
     let mut text = String::from("digraph plan {\n  rankdir=LR;\n  node [shape=box];\n");
     for step in &plan.steps {
         let style = if matches!(states.get(&step.id), Some(State::Cached { .. })) { "dashed" } else { "solid" };
@@ -74,12 +87,15 @@ fn dot(plan: &Plan, states: &BTreeMap<StepId, State>) -> String {
         for need in &step.needs {
             let _ = writeln!(text, "  \"{need}\" -> \"{}\";", step.id);
         }
+        if let Some(stages) = instructions.get(&step.id) {
+            text += &instructions::dot(&step.id, stages);
+        }
     }
     text.push_str("}\n");
     text
 }
 
-fn text(plan: &Plan, states: &BTreeMap<StepId, State>) -> String {
+fn text(plan: &Plan, states: &BTreeMap<StepId, State>, instructions: &Instructions) -> String {
     let mut text = String::new();
     for step in &plan.steps {
         let state = match states.get(&step.id) {
@@ -91,6 +107,9 @@ fn text(plan: &Plan, states: &BTreeMap<StepId, State>) -> String {
         let _ = writeln!(text, "{}\n  {}", step.id, state.trim_end());
         for (name, value) in details(step) {
             let _ = writeln!(text, "  {name:<11} {}", value.trim_end().replace('\n', "\n              "));
+        }
+        if let Some(stages) = instructions.get(&step.id) {
+            text += &instructions::text(stages);
         }
     }
     let cached = states.values().filter(|state| matches!(state, State::Cached { .. })).count();

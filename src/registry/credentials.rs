@@ -8,21 +8,35 @@ use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use serde::Deserialize;
 
+use super::helper;
 use crate::domain::{Error, Result, ResultExt};
+
+/// What Docker calls its own registry in its configuration.
+const DOCKER_HUB: &str = "https://index.docker.io/v1/";
 
 /// A configuration larger than this is none.
 const LARGEST: u64 = 1 << 20;
 
-/// A user and a password.
+/// What a user is known by.
 #[derive(Clone, PartialEq, Eq)]
-pub(super) struct Login {
-    pub(super) user: String,
-    pub(super) password: String,
+pub(super) enum Login {
+    /// A user and a password.
+    Password {
+        /// The name.
+        user: String,
+        /// The password.
+        password: String,
+    },
+    /// What a registry's realm takes in exchange for tokens.
+    IdentityToken(String),
 }
 
 impl fmt::Debug for Login {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Login").field("user", &self.user).finish_non_exhaustive()
+        match self {
+            Login::Password { user, .. } => f.debug_struct("Password").field("user", user).finish_non_exhaustive(),
+            Login::IdentityToken(_) => f.debug_struct("IdentityToken").finish_non_exhaustive(),
+        }
     }
 }
 
@@ -49,6 +63,12 @@ struct Entry {
     username: String,
     password: String,
     identitytoken: String,
+}
+
+impl Entry {
+    fn is_empty(&self) -> bool {
+        self.auth.is_empty() && self.username.is_empty() && self.identitytoken.is_empty()
+    }
 }
 
 impl fmt::Debug for Entry {
@@ -86,35 +106,28 @@ impl Credentials {
         Ok(Credentials { file: file.to_owned(), config })
     }
 
-    /// The user of a registry, by host and port as in images' names; `None` where there is none.
+    /// The user of a registry, by host and port as in images' names; `None` where there is none. The registry's own
+    /// helper comes first, then what stands in the file, then the helper for all. Blocks while a helper is asked.
     ///
     /// # Errors
-    /// An environment error for an entry that is damaged, or of a kind that xbuild does not know.
+    /// An environment error for an entry that is damaged, or a helper that fails.
     pub(super) fn login(&self, registry: &str) -> Result<Option<Login>> {
-        let helper = |name: &str| {
-            Error::environment(format!("the user of {registry} is kept by docker-credential-{name}"))
-                .because("credential helpers are not supported yet")
-                .hint(format!(
-                    "put the user into `auths` of {}, as `docker login` does without one",
-                    self.file.display()
-                ))
-        };
-        if let Some(name) = self.config.cred_helpers.get(registry) {
-            return Err(helper(name));
+        let hub = registry == "docker.io";
+        let ask = |name: &str| helper::ask(name, if hub { DOCKER_HUB } else { registry }, helper::TIME);
+        let wanted = |key: &str| host(key) == registry || (hub && host(key) == host(DOCKER_HUB));
+        if let Some((_, name)) = self.config.cred_helpers.iter().find(|(key, _)| wanted(key)) {
+            return ask(name);
         }
-        let wanted = |key: &str| host(key) == registry || (registry == "docker.io" && host(key) == "index.docker.io");
-        let Some((_, entry)) = self.config.auths.iter().find(|(key, _)| wanted(key)) else { return Ok(None) };
+        let entry = self.config.auths.iter().find(|(key, _)| wanted(key)).map(|(_, entry)| entry);
+        // `docker login` with a helper leaves an empty entry behind.
+        let Some(entry) = entry.filter(|entry| !entry.is_empty()) else {
+            return self.config.creds_store.as_deref().map_or(Ok(None), ask);
+        };
         if !entry.identitytoken.is_empty() {
-            return Err(Error::environment(format!("the user of {registry} has an identity token"))
-                .because("these are not supported yet")
-                .hint("log in with a user and a password, or an access token as the password"));
+            return Ok(Some(Login::IdentityToken(entry.identitytoken.clone())));
         }
         if !entry.username.is_empty() {
-            return Ok(Some(Login { user: entry.username.clone(), password: entry.password.clone() }));
-        }
-        if entry.auth.is_empty() {
-            // `docker login` with a store leaves an empty entry behind.
-            return self.config.creds_store.as_deref().map_or(Ok(None), |name| Err(helper(name)));
+            return Ok(Some(Login::Password { user: entry.username.clone(), password: entry.password.clone() }));
         }
         let broken = || {
             Error::environment(format!("{}: `auth` of {registry} is not a user and a password", self.file.display()))
@@ -124,7 +137,7 @@ impl Credentials {
         let text = String::from_utf8(bytes).map_err(|_| broken())?;
         let (user, password) = text.split_once(':').ok_or_else(broken)?;
         let password = password.trim_end_matches('\0');
-        Ok(Some(Login { user: user.to_owned(), password: password.to_owned() }))
+        Ok(Some(Login::Password { user: user.to_owned(), password: password.to_owned() }))
     }
 }
 
@@ -150,7 +163,7 @@ mod tests {
         let text = r#"{"auths": {"https://index.docker.io/v1/": {"auth": "dXNlcjpwOnc="}, "r.example:5000": {"username": "u",
             "password": "p"}, "empty.example": {}}, "credHelpers": {"helped.example": "x"}, "other": [1]}"#;
         let found = credentials(text).unwrap();
-        let login = |user: &str, password: &str| Some(Login { user: user.into(), password: password.into() });
+        let login = |user: &str, password: &str| Some(Login::Password { user: user.into(), password: password.into() });
         assert_eq!(found.login("docker.io").unwrap(), login("user", "p:w"));
         assert_eq!(found.login("r.example:5000").unwrap(), login("u", "p"));
         assert_eq!(found.login("r.example").unwrap(), None);
@@ -168,13 +181,14 @@ mod tests {
             assert!(found.login("a.example").is_err(), "{auth}");
         }
         let stored = credentials(r#"{"auths": {"a.example": {}}, "credsStore": "desktop"}"#).unwrap();
-        assert!(stored.login("a.example").unwrap_err().to_string().contains("docker-credential-desktop"));
-        assert_eq!(stored.login("b.example").unwrap(), None);
+        for registry in ["a.example", "b.example"] {
+            assert!(stored.login(registry).unwrap_err().to_string().contains("docker-credential-desktop"));
+        }
     }
 
     #[test]
     fn a_password_is_not_in_what_is_printed() {
-        let login = Login { user: "user".into(), password: "hidden".into() };
-        assert!(!format!("{login:?}").contains("hidden"));
+        let login = Login::Password { user: "user".into(), password: "hidden".into() };
+        assert!(!format!("{login:?} {:?}", Login::IdentityToken("hidden".into())).contains("hidden"));
     }
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use reqwest::header::{ACCEPT, AUTHORIZATION, HeaderMap, HeaderValue, LOCATION, RANGE, WWW_AUTHENTICATE};
+use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue, LOCATION, RANGE, WWW_AUTHENTICATE};
 use reqwest::{Response, StatusCode, Url};
 use serde::Deserialize;
 use tokio::sync::Mutex;
@@ -187,11 +187,20 @@ impl Exchange {
     }
 
     async fn get(&self, url: &Url, headers: HeaderMap) -> Result<Response, Failure> {
+        self.send(url, headers, None).await
+    }
+
+    /// Asks for a document, or posts a form.
+    async fn send(&self, url: &Url, headers: HeaderMap, form: Option<String>) -> Result<Response, Failure> {
         let host = url.host_str().unwrap_or_default();
         let local = host == "localhost"
             || host.trim_matches(['[', ']']).parse::<std::net::IpAddr>().is_ok_and(|a| a.is_loopback());
         let client = if local { &self.local } else { &self.client };
-        client.get(url.clone()).headers(headers).send().await.map_err(|error| {
+        let request = match form {
+            None => client.get(url.clone()),
+            Some(form) => client.post(url.clone()).header(CONTENT_TYPE, "application/x-www-form-urlencoded").body(form),
+        };
+        request.headers(headers).send().await.map_err(|error| {
             // An address can have a signature in it.
             let error = Error::registry(format!("cannot reach {host}")).because(chain(&error.without_url()));
             Failure::Passing(error, None)
@@ -201,8 +210,12 @@ impl Exchange {
     /// What to show to a registry that wants to be shown something.
     async fn authorize(&self, remote: &Remote, headers: &HeaderMap) -> Result<HeaderValue, Failure> {
         let registry = remote.reference.registry();
-        let login = match &self.credentials {
-            Some(file) => Credentials::read(file)?.login(registry)?,
+        let login = match self.credentials.clone() {
+            Some(file) => {
+                let registry = registry.to_owned();
+                let find = move || Credentials::read(&file)?.login(&registry);
+                tokio::task::spawn_blocking(find).await.or_bug(|| "looking for a user".into())??
+            }
             None => None,
         };
         let challenges = headers.get_all(WWW_AUTHENTICATE).iter();
@@ -212,7 +225,12 @@ impl Exchange {
                 Ok(self.token(remote, &realm, service.as_deref(), login.as_ref()).await?)
             }
             Some(Challenge::Basic) => match login {
-                Some(login) => Ok(basic(&login)?),
+                Some(Login::Password { user, password }) => Ok(basic(&user, &password)?),
+                Some(Login::IdentityToken(_)) => Err(Error::registry(format!(
+                    "{registry} wants a user and a password, and the user has an identity token"
+                ))
+                .hint(format!("log in again: docker login {registry}"))
+                .into()),
                 None => Err(Error::registry(format!("{registry} wants a user and a password"))
                     .hint(format!("log in with `docker login {registry}`"))
                     .into()),
@@ -241,20 +259,25 @@ impl Exchange {
             return Err(wrong("is without TLS").into());
         }
         let own = remote.url("")?;
-        let mut headers = HeaderMap::new();
+        let (mut headers, mut form) = (HeaderMap::new(), None);
         if let Some(login) = login {
             if !belongs(&own, &url) {
                 return Err(wrong("is another host")
                     .hint("user and password are not sent to it; without those in `auths`, it is asked for an anonymous token")
                     .into());
             }
-            headers.insert(AUTHORIZATION, basic(login)?);
+            match login {
+                Login::Password { user, password } => _ = headers.insert(AUTHORIZATION, basic(user, password)?),
+                Login::IdentityToken(token) => form = Some(refresh(&url, remote, service, token)),
+            }
         }
-        if let Some(service) = service {
-            url.query_pairs_mut().append_pair("service", service);
+        if form.is_none() {
+            if let Some(service) = service {
+                url.query_pairs_mut().append_pair("service", service);
+            }
+            url.query_pairs_mut().append_pair("scope", &remote.scope());
         }
-        url.query_pairs_mut().append_pair("scope", &remote.scope());
-        let response = self.get(&url, headers).await?;
+        let response = self.send(&url, headers, form).await?;
         let status = response.status();
         let wish = wish(response.headers());
         let host = url.host_str().unwrap_or_default().to_owned();
@@ -296,9 +319,21 @@ fn belongs(registry: &Url, realm: &Url) -> bool {
         || (registry_host == "registry-1.docker.io" && realm_host == "auth.docker.io")
 }
 
-fn basic(login: &Login) -> Result<HeaderValue> {
+/// The form by which a realm gives a token for an identity token, as OAuth 2 has it.
+fn refresh(realm: &Url, remote: &Remote, service: Option<&str>, token: &str) -> String {
+    // A form is written as a query is.
+    let mut form = realm.clone();
+    form.set_query(None);
+    form.query_pairs_mut()
+        .extend_pairs([("grant_type", "refresh_token"), ("client_id", "xbuild")])
+        .extend_pairs(service.map(|service| ("service", service)))
+        .extend_pairs([("scope", remote.scope().as_str()), ("refresh_token", token)]);
+    form.query().unwrap_or_default().to_owned()
+}
+
+fn basic(user: &str, password: &str) -> Result<HeaderValue> {
     use base64::Engine as _;
-    let text = base64::prelude::BASE64_STANDARD.encode(format!("{}:{}", login.user, login.password));
+    let text = base64::prelude::BASE64_STANDARD.encode(format!("{user}:{password}"));
     let mut value = HeaderValue::from_str(&format!("Basic {text}")).or_bug(|| "base64".into())?;
     value.set_sensitive(true);
     Ok(value)

@@ -10,6 +10,7 @@ mod challenge;
 mod client;
 mod credentials;
 mod exchange;
+mod helper;
 mod remote;
 mod retry;
 

@@ -25,7 +25,7 @@ pub struct Damage {
 pub fn check(store: &Store, tree_digest: &dyn Fn(&Path) -> Result<Digest>) -> Result<Vec<Damage>> {
     let mut damages = Vec::new();
     let mut damaged = |path: PathBuf, problem: String| damages.push(Damage { path, problem });
-    for path in files(&store.bucket(Bucket::Records))? {
+    for path in store.entries(Bucket::Records)? {
         let record = fs::read(&path).ok().and_then(|text| serde_json::from_slice::<Record>(&text).ok());
         let Some(record) = record.filter(|record| record.key == Digest::of_json(&record.inputs)) else {
             damaged(path, "is not a record of its inputs".into());
@@ -34,7 +34,7 @@ pub fn check(store: &Store, tree_digest: &dyn Fn(&Path) -> Result<Digest>) -> Re
         let outputs = store.place(Bucket::Outputs, &record.key);
         for (name, output) in &record.outputs {
             let file = outputs.join(name);
-            match digest(&file) {
+            match file_digest(&file) {
                 Ok(found) if found == output.digest => {}
                 Ok(found) => damaged(file, format!("has digest {found}, its record says {}", output.digest)),
                 Err(error) => damaged(file, error.to_string()),
@@ -49,28 +49,27 @@ pub fn check(store: &Store, tree_digest: &dyn Fn(&Path) -> Result<Digest>) -> Re
             }
         }
     }
-    for path in files(&store.bucket(Bucket::Sources))? {
+    for path in store.entries(Bucket::Sources)? {
         let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
-        match digest(&path) {
+        match file_digest(&path) {
             Ok(found) if found.hex() == name => {}
             Ok(found) => damaged(path, format!("has digest {found}")),
             Err(error) => damaged(path, error.to_string()),
         }
     }
+    for path in store.entries(Bucket::Examinations)? {
+        if fs::read(&path).ok().and_then(|text| serde_json::from_slice(&text).ok()) != Some(true) {
+            damaged(path, "does not say that an image has passed".into());
+        }
+    }
     Ok(damages)
 }
 
-fn files(folder: &Path) -> Result<Vec<PathBuf>> {
-    let failed = || format!("cannot list {}", folder.display());
-    let mut paths = Vec::new();
-    for entry in fs::read_dir(folder).or_environment(failed)? {
-        paths.push(entry.or_environment(failed)?.path());
-    }
-    paths.sort();
-    Ok(paths)
-}
-
-fn digest(path: &Path) -> Result<Digest> {
+/// The digest of a file's bytes.
+///
+/// # Errors
+/// An environment error when it cannot be read.
+pub fn file_digest(path: &Path) -> Result<Digest> {
     let failed = || format!("cannot read {}", path.display());
     let mut reader = DigestReader::new(File::open(path).or_environment(failed)?);
     io::copy(&mut reader, &mut io::sink()).or_environment(failed)?;

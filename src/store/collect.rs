@@ -45,7 +45,7 @@ pub fn usage(store: &Store) -> Vec<Usage> {
 }
 
 /// What goes by its own use: nothing else knows whether it is needed.
-const AGING: [Bucket; 9] = [
+const AGING: [Bucket; 10] = [
     Bucket::Steps,
     Bucket::Resolutions,
     Bucket::Repositories,
@@ -55,6 +55,7 @@ const AGING: [Bucket; 9] = [
     Bucket::ImageLayers,
     Bucket::ImageSteps,
     Bucket::ImageCaches,
+    Bucket::Examinations,
 ];
 
 /// Removes work left by killed processes, steps not used for `unused_for` and everything that only they needed.

@@ -47,6 +47,8 @@ pub enum Bucket {
     ImageSteps,
     /// Folders that the commands of images keep for themselves.
     ImageCaches,
+    /// Which images passed which tests.
+    Examinations,
     /// Images that others start from: an OCI layout, in which they have the keys of their steps as names.
     Images,
     /// Work in progress.
@@ -57,7 +59,7 @@ pub enum Bucket {
 
 impl Bucket {
     /// Every bucket, in the order in which `cache ls` shows them.
-    pub const ALL: [Bucket; 17] = [
+    pub const ALL: [Bucket; 18] = [
         Bucket::Records,
         Bucket::Steps,
         Bucket::Resolutions,
@@ -72,6 +74,7 @@ impl Bucket {
         Bucket::ImageLayers,
         Bucket::ImageSteps,
         Bucket::ImageCaches,
+        Bucket::Examinations,
         Bucket::Images,
         Bucket::Temporary,
         Bucket::Locks,
@@ -91,9 +94,10 @@ impl Bucket {
             Bucket::GoCache => "gocache-v1",
             Bucket::Files => "files-v1",
             Bucket::Layers => "layers-v1",
-            Bucket::ImageLayers => "image-layers-v1",
-            Bucket::ImageSteps => "image-steps-v1",
+            Bucket::ImageLayers => "image-layers-v2",
+            Bucket::ImageSteps => "image-steps-v2",
             Bucket::ImageCaches => "image-caches-v1",
+            Bucket::Examinations => "examinations-v1",
             Bucket::Images => "images-v1",
             Bucket::Temporary => "tmp",
             Bucket::Locks => "locks",
@@ -174,6 +178,19 @@ impl Store {
     /// A bucket's folder.
     pub fn bucket(&self, bucket: Bucket) -> PathBuf {
         self.root.join(bucket.folder())
+    }
+
+    /// What is in a bucket, by name.
+    ///
+    /// # Errors
+    /// An environment error when it cannot be listed.
+    pub fn entries(&self, bucket: Bucket) -> Result<Vec<PathBuf>> {
+        let folder = self.bucket(bucket);
+        let failed = || format!("cannot list {}", folder.display());
+        let entries = fs::read_dir(&folder).or_environment(failed)?;
+        let mut paths = entries.map(|entry| Ok(entry.or_environment(failed)?.path())).collect::<Result<Vec<_>>>()?;
+        paths.sort();
+        Ok(paths)
     }
 
     /// A place in a bucket for something with a key.

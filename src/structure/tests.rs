@@ -76,7 +76,10 @@ fn files_are_there_as_the_spec_says() {
 #[test]
 fn contents_match_or_do_not() {
     let content = |test: &str| wrong(&format!("fileContentTests: [{{name: n, {test}}}]"));
-    assert_eq!(content("path: /etc/passwd, expectedContents: ['^user:.*1$'], excludedContents: [nobody]"), 0);
+    assert_eq!(
+        content("path: /etc/passwd, expectedContents: ['(?m)^user:.*1$'], excludedContents: [nobody, '^user']"),
+        0
+    );
     assert_eq!(content("path: /etc/passwd, expectedContents: [nobody], excludedContents: [root]"), 2);
     assert_eq!(content("path: /etc, expectedContents: [x]"), 1);
     assert!(verdicts("fileContentTests: [{name: n, path: /etc/passwd, expectedContents: ['(']}]").is_err());
@@ -116,8 +119,23 @@ fn the_configuration_is_as_the_spec_says() {
 
 #[test]
 fn what_cannot_be_tested_is_an_error() {
-    for spec in ["commandTests: [{name: n, command: ls}]", "commandTest: []", "licenseTests: [{debian: true}]"] {
+    for spec in [
+        "commandTest: []",
+        "commandTests: [{name: n, command: ''}]",
+        "commandTests: [{name: n, command: c, setup: [[]]}]",
+        "containerRunOptions: {privileged: true}",
+        "containerRunOptions: {bindMounts: [/a:/b]}",
+        "licenseTests: [{debian: true}]",
+    ] {
         assert!(verdicts(spec).is_err(), "{spec}");
+    }
+    for spec in [
+        "commandTests: [{name: n, command: c, excludedError: ['(']}]",
+        "fileContentTests: [{name: n, path: /p, expectedContents: ['(']}]",
+        "metadataTest: {labels: [{key: k, value: '(', isRegex: true}]}",
+    ] {
+        let spec = StructureSpec::parse("spec.yaml", &format!("schemaVersion: 2.0.0\n{spec}")).unwrap();
+        assert!(validate(&spec).is_err(), "{spec:?}");
     }
     assert!(StructureSpec::parse("spec.yaml", "schemaVersion: 1.0.0\n").is_err());
 }

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use crate::support::{Test, tool};
+use crate::support::{Test, host, processes_with, tool, unique};
 
 /// Numbers that look random, the same for the same seed.
 struct Moments(u64);
@@ -136,6 +136,69 @@ fn two_at_once_share_a_store() {
     first.xbuild(["images"]).run();
     assert_eq!(sums(&first), sums(&second));
     first.xbuild(["cache", "fsck"]).stdout_contains("the store is sound").run();
+}
+
+#[test]
+fn kills_while_commands_of_images_run_do_no_harm() {
+    let mark = format!("0.3{}", unique());
+    let test = Test::new()
+        .cold()
+        .file(
+            "xbuild.yaml",
+            format!(
+                "version: 1\nname: sample\narches: [{}, s390x]\nbases:\n  \"debian:trixie-slim\": {{ bootstrap: {{ suite: \
+                 trixie, updates: false }} }}\nimages:\n  app: {{ name: example/app, dockerfile: app/Dockerfile, tests: \
+                 [spec.yaml] }}\n",
+                host()
+            ),
+        )
+        .file("app/Dockerfile", "FROM debian:trixie-slim\n")
+        .file(
+            "spec.yaml",
+            "schemaVersion: 2.0.0\ncommandTests: [{ name: all, command: cat, args: [/made], expectedOutput: \
+             ['^1\\n2\\n3\\n4\\n5\\n6\\n$'] }]\n",
+        );
+    // The base itself is another test's business.
+    test.xbuild(["images"]).status(1).stderr_contains("spec.yaml: all").run();
+    test.write(
+        "app/Dockerfile",
+        format!(
+            "FROM debian:trixie-slim\nRUN --mount=type=cache,target=/kept,sharing=locked for i in 1 2 3 4 5 6; do echo $i >> \
+             /made; mkdir -p /many/$i; echo $i > /kept/$i; sleep {mark}; done\nRUN rm -r /many; sleep {mark}\n"
+        ),
+    );
+    let mut moments = Moments::new(3);
+    let (mut kills, mut running) = (0, 0);
+    for round in 0..8 {
+        let mut child = test.xbuild(["images"]).start();
+        // Every other time there is a command that runs for sure.
+        let started = Instant::now();
+        while round % 2 == 0 && processes_with(&mark).is_empty() && started.elapsed() < Duration::from_secs(60) {
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        std::thread::sleep(moments.between(Duration::ZERO, Duration::from_millis(1500)));
+        running += usize::from(!processes_with(&mark).is_empty());
+        kills += usize::from(child.try_wait().expect("a child").is_none());
+        let _ = child.kill();
+        child.wait().expect("it ends");
+        let killed = Instant::now();
+        while !processes_with(&mark).is_empty() {
+            assert!(killed.elapsed() < Duration::from_secs(20), "a command outlives xbuild");
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        let mounts = std::fs::read_to_string("/proc/self/mountinfo").expect("the mounts");
+        let store = test.store().path().display().to_string();
+        assert!(!mounts.contains(&store), "a mount outlives xbuild");
+    }
+    assert!(kills >= 3 && running >= 2, "{kills} kills, of which {running} while a command ran");
+    test.xbuild(["images"]).run();
+    test.xbuild(["cache", "fsck"]).stdout_contains("the store is sound").run();
+    for arch in [host(), "s390x"] {
+        whole(&test, &format!("example/app-{arch}:latest"));
+    }
+    test.xbuild(["cache", "gc"]).run();
+    assert_eq!(count(&test.store().path().join("tmp")), 0);
+    test.xbuild(["images"]).run();
 }
 
 fn count(folder: &Path) -> usize {

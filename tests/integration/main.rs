@@ -19,6 +19,7 @@ mod equality;
 mod examples;
 mod exports;
 mod fuzz;
+mod image_tests;
 mod images;
 mod imports;
 mod libraries;

@@ -407,3 +407,91 @@ fn a_token_is_had_where_the_registry_says_but_not_for_a_password_elsewhere() {
     test.write("docker/config.json", json!({ "auths": { own.host(): { "auth": "dXNlcjpzZWNyZXQ=" } } }).to_string());
     test.xbuild(["images"]).env("DOCKER_CONFIG", test.path().join("docker")).run();
 }
+
+/// A credential helper that knows `user` with `secret` for one server, in a folder of its own.
+fn helper(server: &str) -> tempfile::TempDir {
+    let folder = tempfile::tempdir().expect("a folder");
+    let script = format!(
+        "#!/bin/sh\nread -r server\n[ \"$1\" = get ] || exit 2\nif [ \"$server\" = {server} ]; then\n  printf \
+         '{{\"ServerURL\":\"%s\",\"Username\":\"user\",\"Secret\":\"secret\"}}' \"$server\"\nelse\n  echo credentials not found in \
+         native keychain\n  exit 1\nfi\n"
+    );
+    for (name, text) in [("test", script.as_str()), ("broken", "#!/bin/sh\necho hush-hush\nexit 3\n")] {
+        let path = folder.path().join(format!("docker-credential-{name}"));
+        std::fs::write(&path, text).expect("a file");
+        std::fs::set_permissions(&path, std::os::unix::fs::PermissionsExt::from_mode(0o755)).expect("its owner may");
+    }
+    folder
+}
+
+#[test]
+fn a_user_comes_from_a_credential_helper() {
+    let registry = Registry::closed();
+    let below = base("one");
+    registry.push(&below.dist("images"), "example/base:1", "example/base:1");
+    let name = registry.name("example/base:1");
+    let key = name.split('/').next().expect("a host").to_owned();
+    let helpers = helper(&key);
+    let path = format!("{}:{}", helpers.path().display(), std::env::var("PATH").unwrap_or_default());
+    let test = project(&name, "");
+    let run = |config: Value| {
+        test.write("docker/config.json", config.to_string());
+        test.xbuild(["images"]).env("DOCKER_CONFIG", test.path().join("docker")).env("PATH", &path)
+    };
+    // The registry's own helper is the one that counts, and says nothing to people.
+    let own = run(json!({ "credsStore": "test", "credHelpers": { &key: "broken" } })).status(3);
+    let own = own.stderr_contains("docker-credential-broken").stderr_contains("exit status: 3").run();
+    assert!(!own.stderr.contains("hush"), "{}", own.stderr);
+    run(json!({ "credHelpers": { &key: "absent" } })).status(3).stderr_contains("docker-credential-absent").run();
+    run(json!({ "credHelpers": { &key: "../test" } }))
+        .status(3)
+        .stderr_contains("no name of a credential helper")
+        .run();
+    let finished = run(json!({ "credsStore": "broken", "credHelpers": { &key: "test" } })).run();
+    for text in [finished.stdout, finished.stderr, test.read("build.json")] {
+        assert!(!text.contains("secret"), "{text}");
+    }
+    let another = project(&registry.name("example/base:1"), "");
+    another.write("docker/config.json", json!({ "credsStore": "test", "auths": { &key: {} } }).to_string());
+    another.xbuild(["images", "--pull"]).env("DOCKER_CONFIG", another.path().join("docker")).env("PATH", &path).run();
+    // One that knows nobody is no error: the registry is.
+    let stranger = Registry::closed();
+    let test = project(&stranger.name("example/base:1"), "");
+    test.write("docker/config.json", json!({ "credsStore": "test" }).to_string());
+    test.xbuild(["images"])
+        .env("DOCKER_CONFIG", test.path().join("docker"))
+        .env("PATH", &path)
+        .status(4)
+        .stderr_contains("wants a user and a password")
+        .run();
+}
+
+#[test]
+fn an_identity_token_is_exchanged_at_the_registry_s_own_realm() {
+    let known = image();
+    let web = Web::new(move |request, _| {
+        let path = request.path.split('?').next().unwrap_or_default();
+        match (path, request.headers.get("authorization").map(String::as_str)) {
+            ("/token", None) if request.body.contains("refresh_token=idem%2Fpotent") => {
+                Reply::new(200, json!({ "access_token": "good" }).to_string())
+            }
+            (_, Some("Bearer good")) => known.answer(request),
+            ("/token", _) => Reply::new(401, ""),
+            _ => Reply::new(401, "").header(
+                "WWW-Authenticate",
+                format!("Bearer realm=\"http://{}/token\",service=\"s\"", request.headers["host"]),
+            ),
+        }
+    });
+    let test = project(&format!("{}/a:1", web.host()), "");
+    let auth = json!({ "auth": "MDAwOg==", "identitytoken": "idem/potent" });
+    test.write("docker/config.json", json!({ "auths": { web.host(): auth } }).to_string());
+    let said = test.xbuild(["images"]).env("DOCKER_CONFIG", test.path().join("docker")).run();
+    assert!(!said.stderr.contains("potent"), "{}", said.stderr);
+    let asked = web.asked();
+    let form = asked.iter().find(|request| request.path == "/token").expect("a token was asked for");
+    for part in ["grant_type=refresh_token", "service=s", "scope=repository%3Aa%3Apull"] {
+        assert!(form.body.contains(part), "{form:?}");
+    }
+    assert!(asked.iter().all(|request| !request.path.contains("potent")), "{asked:?}");
+}

@@ -143,3 +143,61 @@ fn a_store_says_that_it_can_be_made_again() {
     let tag = fs::read_to_string(test.store().path().join("CACHEDIR.TAG")).expect("a tag");
     assert!(tag.starts_with("Signature: 8a477f597d28d172789f06886806bc55"));
 }
+
+/// What building images leaves in the store: a layer of a base, one of a RUN, what it came to, its cache, an examination.
+#[test]
+fn damage_to_what_images_leave_is_found_and_mended() {
+    let project = format!(
+        "version: 1\nname: sample\narches: [{}]\nbases:\n  \"debian:trixie-slim\": {{ bootstrap: {{ suite: trixie, \
+         updates: false }} }}\nimages:\n  app: {{ dockerfile: app/Dockerfile, tests: [spec.yaml] }}\n",
+        host()
+    );
+    let test = Test::new()
+        .cold()
+        .file("xbuild.yaml", project)
+        .file(
+            "app/Dockerfile",
+            "FROM debian:trixie-slim\nRUN --mount=type=cache,target=/kept echo made > /kept/own && echo made > /made\n",
+        )
+        .file("spec.yaml", "schemaVersion: 2.0.0\ncommandTests: [{ name: made, command: cat, args: [/made] }]\n");
+    let said = test.xbuild(["images"]).run().stdout;
+    test.xbuild(["cache", "fsck"]).stdout_contains("the store is sound").run();
+    let store = test.store().path();
+    let layers = || fs::read_dir(store.join("image-layers-v2")).expect("a bucket").flatten().map(|entry| entry.path());
+    let own = layers().find(|layer| layer.join("root/made").exists()).expect("the layer of the RUN");
+    let base = layers().find(|layer| layer.join("root/etc/debian_version").exists()).expect("the layer of the base");
+    let (step, examination) = (only(store.join("image-steps-v2")), only(store.join("examinations-v1")));
+    for path in [
+        &own.join("root/made"),
+        &own.join("listing"),
+        &base.join("root/etc/debian_version"),
+        &base.join("listing"),
+        &step,
+        &examination,
+    ] {
+        flip(path);
+        let found = test.xbuild(["cache", "fsck"]).status(1).run().stdout;
+        assert!(found.contains(&path.display().to_string()) && found.contains("1 damaged"), "{found}");
+        flip(path);
+    }
+    test.xbuild(["cache", "fsck"]).stdout_contains("the store is sound").run();
+
+    // A plain run does not trust a record that was changed, and makes again what is gone.
+    flip(&step);
+    flip(&examination);
+    fs::remove_dir_all(&own).expect("its owner may");
+    let cache = only(store.join("image-caches-v1"));
+    fs::remove_dir_all(&cache).expect("its owner may");
+    fs::write(&cache, "no folder").expect("its owner may");
+    test.xbuild(["cache", "fsck"]).status(1).stdout_contains("3 damaged").stdout_contains("is no folder").run();
+    assert_eq!(test.xbuild(["images"]).run().stdout, said);
+    test.xbuild(["cache", "fsck"]).stdout_contains("the store is sound").run();
+    assert_eq!(fs::read_to_string(cache.join("own")).expect("it is there"), "made\n");
+
+    let list = test.xbuild(["cache", "ls"]).run().stdout;
+    test.xbuild(["cache", "gc", "--unused", "0"]).run();
+    for bucket in ["image-layers-v2", "image-steps-v2", "image-caches-v1", "examinations-v1"] {
+        assert!(list.contains(bucket), "{list}");
+        assert_eq!(fs::read_dir(store.join(bucket)).expect("a bucket").count(), 0, "{bucket}");
+    }
+}

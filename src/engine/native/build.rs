@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use super::root::{Root, RootRequest, open_root};
-use super::sandbox::{self, Command, Exit, Mount, Network, Notice, Spec};
+use super::sandbox::{self, Command, Exit, Limits, Mount, Network, Notice, Spec};
 use super::tree_digest;
 use crate::domain::{Digest, Error, Event, Outcome, Result, ResultExt, Stream};
 use crate::engine::board::{Board, Job};
@@ -209,7 +209,13 @@ impl Build<'_> {
     fn command(&self, command: &plan::Command) -> Command {
         let mut env = command.env.clone();
         env.insert("XBUILD_JOBS".into(), self.workshop.jobs.to_string());
-        Command { argv: command.argv.clone(), env, cwd: command.cwd.clone().into(), user: None }
+        Command {
+            argv: command.argv.clone(),
+            env,
+            cwd: command.cwd.clone().into(),
+            user: None,
+            limits: Limits::default(),
+        }
     }
 
     fn keep_layer(&self, job: &Job, layer: &Path, cpu: f64) -> Result<()> {

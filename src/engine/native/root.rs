@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use super::sandbox::{self, Command, Identity, Mount, Network, Spec, Stdio, Stop};
+use super::sandbox::{self, Command, Identity, Limits, Mount, Network, Spec, Stdio, Stop};
 use crate::domain::{Digest, Error, Result};
 use crate::engine::{Workshop, layer_path};
 use crate::store::{Scratch, remove_tree};
@@ -82,6 +82,7 @@ pub fn remove_as_root(path: &Path) -> Result<()> {
         env: BTreeMap::new(),
         cwd: "/".into(),
         user: None,
+        limits: Limits::default(),
     };
     let spec = Spec {
         identity,

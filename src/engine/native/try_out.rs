@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use super::build::{cache_mount, source_mounts};
 use super::root::{Root, RootRequest, open_root};
-use super::sandbox::{self, Command, Emulator, Exit, Mount, Network, Stdio, Waiting};
+use super::sandbox::{self, Command, Emulator, Exit, Limits, Mount, Network, Stdio, Waiting};
 use crate::domain::{Arch, Digest, Error, Event, Result};
 use crate::engine::{Workshop, layer_path};
 use crate::plan::{self, OUTPUT};
@@ -92,5 +92,5 @@ fn command(workshop: &Workshop, command: &plan::Command) -> Command {
     if let Ok(terminal) = std::env::var("TERM") {
         env.entry("TERM".into()).or_insert(terminal);
     }
-    Command { argv: command.argv.clone(), env, cwd: command.cwd.clone().into(), user: None }
+    Command { argv: command.argv.clone(), env, cwd: command.cwd.clone().into(), user: None, limits: Limits::default() }
 }

@@ -2,18 +2,25 @@
 //!
 //! ```text
 //! <key>/root           the files, in the convention of overlay file systems
-//! <key>/listing.json   the layer's entries, owners and modes as they should be
+//! <key>/listing        the layer's entries, owners and modes as they should be
 //! ```
 
 use std::fs;
 use std::io::{self, BufReader, Read, Write};
 use std::path::{Path, PathBuf};
 
+use super::foresight::Unknown;
 use super::listing;
 use crate::domain::{Digest, DigestReader, Error, Result, ResultExt};
 use crate::image::layer::{Entries, write_tar};
 use crate::image::unpack::{Limits, unpack};
 use crate::store::{Bucket, Scratch, Store, mark_used, write_atomically};
+
+/// The files of a layer, in its folder.
+pub(super) const ROOT: &str = "root";
+
+/// The listing of a layer, in its folder.
+pub(super) const LISTING: &str = "listing";
 
 /// Whose files are in the folders.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -28,12 +35,18 @@ pub enum Ownership {
 pub struct Folders<'a> {
     store: &'a Store,
     ownership: Ownership,
+    makes: bool,
 }
 
 impl<'a> Folders<'a> {
     /// The layers of a store, for a process that may give files to others or not.
     pub fn new(store: &'a Store, ownership: Ownership) -> Folders<'a> {
-        Folders { store, ownership }
+        Folders { store, ownership, makes: true }
+    }
+
+    /// The same without making what is not there: asked for that, they answer with an [`Unknown`].
+    pub fn looking(self) -> Folders<'a> {
+        Folders { makes: false, ..self }
     }
 
     pub(super) fn ownership(&self) -> Ownership {
@@ -56,7 +69,7 @@ impl<'a> Folders<'a> {
     /// The files of a layer, if they are there.
     pub(super) fn find(&self, identity: &Digest) -> Option<PathBuf> {
         let place = self.place(identity);
-        let root = place.join("root");
+        let root = place.join(ROOT);
         root.is_dir().then(|| {
             mark_used(&place);
             root
@@ -66,21 +79,21 @@ impl<'a> Folders<'a> {
     /// The entries of a layer whose files are there.
     pub(super) fn listing(&self, identity: &Digest) -> Result<Entries> {
         let place = self.place(identity);
-        let path = place.join("listing.json");
+        let path = place.join(LISTING);
         let failed = || format!("cannot read {}", path.display());
         let bytes = fs::read(&path).or_environment(failed)?;
-        listing::read(&bytes, &place.join("root")).context(failed)
+        listing::read(&bytes, &place.join(ROOT)).context(failed)
     }
 
-    /// Moves files into the store; they are in `root` of the scratch folder.
+    /// Moves files into the store; they are in [`ROOT`] of the scratch folder.
     pub(super) fn keep(&self, identity: &Digest, scratch: &Scratch, entries: &Entries) -> Result<PathBuf> {
         let place = self.place(identity);
         let whole = scratch.folder("layer")?;
-        let from = scratch.path().join("root");
-        fs::rename(&from, whole.join("root")).or_environment(|| format!("cannot move {}", from.display()))?;
-        write_atomically(&whole.join("listing.json"), &listing::write(entries)?)?;
+        let from = scratch.path().join(ROOT);
+        fs::rename(&from, whole.join(ROOT)).or_environment(|| format!("cannot move {}", from.display()))?;
+        write_atomically(&whole.join(LISTING), &listing::write(entries)?)?;
         self.store.keep(&whole, &place)?;
-        Ok(place.join("root"))
+        Ok(place.join(ROOT))
     }
 
     /// The files of a layer that is known by its entries.
@@ -125,12 +138,15 @@ impl<'a> Folders<'a> {
         if let Some(root) = self.find(identity) {
             return Ok(root);
         }
+        if !self.makes {
+            return Err(Unknown("its layers are unpacked".into()).into());
+        }
         let _lock = self.store.lock(identity)?;
         if let Some(root) = self.find(identity) {
             return Ok(root);
         }
         let scratch = self.store.scratch()?;
-        let entries = unpack(&scratch.folder("root")?)?;
+        let entries = unpack(&scratch.folder(ROOT)?)?;
         self.keep(identity, &scratch, &entries)
     }
 }

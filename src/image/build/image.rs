@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write;
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 
+use super::foresight::{ForeseenStage, ForeseenStep, Foresight, Unknown};
 use super::rehearsal::rehearse;
 use super::request::{Base, Request, Services, Target};
 use super::settings::Settings;
@@ -71,9 +72,17 @@ pub fn stage_arch(file: &Dockerfile, target: &Target, stage: &PlannedStage) -> R
     })
 }
 
+/// What became of a stage.
+enum Slot {
+    Finished(Arc<FinishedStage>),
+    Failed,
+    /// Nobody builds it: its result is only looked for.
+    Unknown(Unknown),
+}
+
 /// Where stages that are built at the same time find each other.
 pub(super) struct Stages {
-    slots: Mutex<BTreeMap<usize, Option<Arc<FinishedStage>>>>,
+    slots: Mutex<BTreeMap<usize, Slot>>,
     changed: Condvar,
     scratch: Scratch,
 }
@@ -84,14 +93,19 @@ impl Stages {
         let mut slots = self.slots.lock().unwrap_or_else(PoisonError::into_inner);
         loop {
             match slots.get(&index) {
-                Some(Some(stage)) => return Ok(stage.clone()),
-                Some(None) => return Err(Error::build(format!("stage {index} failed"))),
+                Some(Slot::Finished(stage)) => return Ok(stage.clone()),
+                Some(Slot::Failed) => return Err(Error::build(format!("stage {index} failed"))),
+                Some(Slot::Unknown(unknown)) => return Err(unknown.clone().into()),
                 None => slots = self.changed.wait(slots).unwrap_or_else(PoisonError::into_inner),
             }
         }
     }
 
-    fn set(&self, index: usize, stage: Option<Arc<FinishedStage>>) {
+    fn new(scratch: Scratch) -> Stages {
+        Stages { slots: Mutex::default(), changed: Condvar::new(), scratch }
+    }
+
+    fn set(&self, index: usize, stage: Slot) {
         self.slots.lock().unwrap_or_else(PoisonError::into_inner).insert(index, stage);
         self.changed.notify_all();
     }
@@ -117,7 +131,7 @@ pub fn build(request: &Request<'_>, services: &Services<'_>) -> Result<BuiltImag
     let plan = Plan::new(request, services)?;
     plan.rehearse(request)?;
     let scratch = request.folders.store().scratch()?;
-    let stages = Arc::new(Stages { slots: Mutex::default(), changed: Condvar::new(), scratch });
+    let stages = Stages::new(scratch);
     let last = plan.graph.stages.last().ok_or_else(|| Error::bug("a Dockerfile without a stage"))?;
     let build = |stage: &PlannedStage| plan.stage(stage, &stages, request, services);
     let errors: Vec<Error> = match plan.graph.stages.as_slice() {
@@ -146,10 +160,52 @@ pub fn build(request: &Request<'_>, services: &Services<'_>) -> Result<BuiltImag
     Ok(BuiltImage { manifest, config: digest, layers, ran: stage.ran, stage })
 }
 
+/// Goes through the instructions of an image as [`build`] would, but only looks up what commands did: nothing runs, is
+/// downloaded or is unpacked. Services answer with an [`Unknown`] for what is not there yet, and the folders of the
+/// request [only look](super::Folders::looking).
+///
+/// # Errors
+/// What is wrong with the Dockerfile or the files that it copies, with line and column.
+pub fn foresee(request: &Request<'_>, services: &Services<'_>) -> Result<Foresight> {
+    let plan = Plan::new(request, services)?;
+    let stages = Stages::new(request.folders.store().scratch()?);
+    let mut foreseen = Vec::new();
+    let mut last = Err(Unknown("nothing".into()));
+    for planned in &plan.graph.stages {
+        let stage = &request.file.stages[planned.index];
+        let (arch, steps, finished) = match plan.start(planned, &stages, request, services) {
+            Ok((build, triggers)) => {
+                let arch = build.arch;
+                let (steps, finished) = build.foresee(&triggers, &stage.steps)?;
+                (arch, steps, finished)
+            }
+            Err(error) => {
+                let unknown = error.cause::<Unknown>().cloned().ok_or(error)?;
+                let steps = stage.steps.iter().map(|step| ForeseenStep::after(step, &unknown)).collect();
+                (stage_arch(request.file, request.target, planned)?, steps, Err(unknown))
+            }
+        };
+        last = finished.map(Arc::new);
+        stages.set(planned.index, last.clone().map_or_else(Slot::Unknown, Slot::Finished));
+        let name = stage.from.name.clone().unwrap_or_else(|| planned.index.to_string());
+        let base = match &planned.base {
+            Source::Scratch => "scratch".to_owned(),
+            Source::Image(name) => name.clone(),
+            Source::Stage(index) => {
+                request.file.stages[*index].from.name.clone().unwrap_or_else(|| format!("stage {index}"))
+            }
+        };
+        foreseen.push(ForeseenStage { name, base, arch, steps });
+    }
+    Ok(Foresight { stages: foreseen, finished: last })
+}
+
 /// The stages, with what is known of base images before anything is built.
 struct Plan {
     graph: Graph,
     bases: BTreeMap<usize, Base>,
+    /// Stages whose base images are not there yet.
+    unknown: BTreeMap<usize, Unknown>,
     triggers: Triggers,
 }
 
@@ -157,8 +213,12 @@ impl Plan {
     /// Finds the base images. Their ONBUILD triggers may need more stages, which may have base images of their own.
     fn new(request: &Request<'_>, services: &Services<'_>) -> Result<Plan> {
         let (file, target) = (request.file, request.target);
-        let mut plan =
-            Plan { graph: graph(file, target, &Triggers::new())?, bases: BTreeMap::new(), triggers: Triggers::new() };
+        let mut plan = Plan {
+            graph: graph(file, target, &Triggers::new())?,
+            bases: BTreeMap::new(),
+            unknown: BTreeMap::new(),
+            triggers: Triggers::new(),
+        };
         if let Some(last) = plan.graph.stages.last()
             && last.platform.is_some()
             && stage_arch(file, target, last)? != target.arch
@@ -170,7 +230,7 @@ impl Plan {
             return Err(error.hint("leave --platform out: the base is taken for the image's platform").into());
         }
         loop {
-            let known: BTreeSet<usize> = plan.bases.keys().copied().collect();
+            let known: BTreeSet<usize> = plan.bases.keys().chain(plan.unknown.keys()).copied().collect();
             for stage in &plan.graph.stages {
                 let Source::Image(name) = &stage.base else { continue };
                 if known.contains(&stage.index) {
@@ -178,7 +238,14 @@ impl Plan {
                 }
                 let from = &file.stages[stage.index].from;
                 let arch = stage_arch(file, target, stage)?;
-                let base = (services.base)(name, arch).map_err(|error| from.image.span.place(error))?;
+                let base = match (services.base)(name, arch) {
+                    Ok(base) => base,
+                    Err(error) => {
+                        let unknown = error.cause::<Unknown>().cloned();
+                        plan.unknown.insert(stage.index, unknown.ok_or_else(|| from.image.span.place(error))?);
+                        continue;
+                    }
+                };
                 let texts = match &base {
                     Base::Image(image, _) => &image.config.config.on_build,
                     Base::Stage(stage) => &stage.runtime.on_build,
@@ -189,7 +256,7 @@ impl Plan {
                 }
                 plan.bases.insert(stage.index, base);
             }
-            if plan.bases.len() == known.len() {
+            if plan.bases.len() + plan.unknown.len() == known.len() {
                 return Ok(plan);
             }
             plan.graph = graph(file, target, &plan.triggers)?;
@@ -200,36 +267,44 @@ impl Plan {
     fn stage(
         &self,
         stage: &PlannedStage,
-        stages: &Arc<Stages>,
+        stages: &Stages,
         request: &Request<'_>,
         services: &Services<'_>,
     ) -> Result<()> {
-        let result = self.try_stage(stage, stages, request, services);
-        stages.set(stage.index, result.as_ref().ok().cloned());
+        let build = || {
+            let (build, triggers) = self.start(stage, stages, request, services)?;
+            build.build(&triggers, &request.file.stages[stage.index].steps)
+        };
+        let result = build();
+        let slot = |stage: &FinishedStage| Slot::Finished(Arc::new(stage.clone()));
+        stages.set(stage.index, result.as_ref().map_or(Slot::Failed, slot));
         result.map(drop)
     }
 
-    fn try_stage(
+    /// A stage as it is before its first instruction, once those that it needs are there, and the steps that its base
+    /// adds.
+    fn start<'a>(
         &self,
         planned: &PlannedStage,
-        stages: &Arc<Stages>,
-        request: &Request<'_>,
-        services: &Services<'_>,
-    ) -> Result<Arc<FinishedStage>> {
-        let beginning = self.beginning(planned, request, &|index| stages.finished(index))?;
+        stages: &'a Stages,
+        request: &'a Request<'a>,
+        services: &'a Services<'a>,
+    ) -> Result<(StageBuild<'a>, Vec<Step>)> {
+        let Beginning { base, settings, triggers } =
+            self.beginning(planned, request, &|index| stages.finished(index))?;
         let build = StageBuild {
             request,
             services,
             stages,
             index: planned.index,
-            arch: beginning.base.arch,
-            stack: beginning.base.stack,
-            settings: beginning.settings,
-            history: beginning.base.history,
+            arch: base.arch,
+            stack: base.stack,
+            settings,
+            history: base.history,
             created: time::rfc3339(request.target.created),
-            ran: beginning.base.ran,
+            ran: base.ran,
         };
-        build.build(&beginning.triggers, &request.file.stages[planned.index].steps).map(Arc::new)
+        Ok((build, triggers))
     }
 
     /// Goes through all stages without building anything.
@@ -276,7 +351,10 @@ impl Plan {
                     true,
                 )
             }
-            (Source::Image(name), None) => return Err(Error::bug(format!("nobody looked for {name}"))),
+            (Source::Image(name), None) => {
+                let unknown = self.unknown.get(&planned.index).cloned().map(Error::from);
+                return Err(unknown.unwrap_or_else(|| Error::bug(format!("nobody looked for {name}"))));
+            }
         };
         let mut settings = Settings::new(base.runtime.clone(), base.scope.clone());
         settings.author.clone_from(&base.author);

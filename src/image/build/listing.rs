@@ -38,15 +38,22 @@ enum What {
     Whiteout,
 }
 
-/// Entries as JSON.
+/// Entries as JSON, on a line after its digest.
 pub(super) fn write(entries: &Entries) -> Result<Vec<u8>> {
     let lines: Vec<Line> = entries.iter().map(|(path, entry)| line(path, entry)).collect();
-    serde_json::to_vec(&lines).or_bug(|| "cannot write a listing".into())
+    let json = serde_json::to_vec(&lines).or_bug(|| "cannot write a listing".into())?;
+    Ok([format!("{}\n", Digest::of(&json)).as_bytes(), &json].concat())
 }
 
-/// Entries from JSON; the files are below `root`.
+/// Entries from JSON after its digest; the files are below `root`.
 pub(super) fn read(bytes: &[u8], root: &Path) -> Result<Entries> {
-    let lines: Vec<Line> = serde_json::from_slice(bytes).or_environment(|| "the listing is damaged".into())?;
+    let damaged = || "the listing is damaged".to_owned();
+    let end = bytes.iter().position(|byte| *byte == b'\n').unwrap_or(bytes.len());
+    let (digest, json) = (&bytes[..end], &bytes[bytes.len().min(end + 1)..]);
+    if digest != Digest::of(json).to_string().as_bytes() {
+        return Err(Error::environment(damaged()));
+    }
+    let lines: Vec<Line> = serde_json::from_slice(json).or_environment(damaged)?;
     lines.into_iter().map(|line| entry(line, root)).collect()
 }
 
@@ -137,7 +144,13 @@ mod tests {
             ("g".into(), Entry::new(Content::Fifo, 0o600, (0, 0))),
         ]);
         assert_eq!(read(&write(&entries).unwrap(), Path::new("/layer")).unwrap(), entries);
+        let mut changed = write(&entries).unwrap();
+        let last = changed.len() - 10;
+        changed[last] ^= 1;
+        assert!(read(&changed, Path::new("/layer")).is_err());
         for damaged in ["", "[{]", r#"[{"path":"%F","mode":1,"owner":[0,0],"what":"fifo"}]"#] {
+            let whole = format!("{}\n{damaged}", Digest::of(damaged));
+            assert!(read(whole.as_bytes(), Path::new("/")).is_err(), "{damaged}");
             assert!(read(damaged.as_bytes(), Path::new("/")).is_err(), "{damaged}");
         }
     }

@@ -1,19 +1,24 @@
 //! Building: the stages of a Dockerfile become layers and configurations, and the last one an image.
 //!
 //! ```text
-//! image     which stages there are, and what becomes of the last
-//! rehearsal what is wrong with the instructions themselves, before anything is built
-//! stage     one stage, instruction by instruction: settings, copy, add, run
-//! stack     its layers; view: what they hold together; folders: their files in the store
-//! scan      what a command left, as entries
+//! image      which stages there are, and what becomes of the last; foresight: what would
+//! rehearsal  what is wrong with the instructions themselves, before anything is built
+//! stage      one stage, instruction by instruction: settings, copy, add, run
+//! stack      its layers; view: what they hold together; folders: their files in the store
+//! scan       what a command left, as entries
+//! container  what commands in a finished image start with
+//! check      whether what builds left in the store is as they left it
 //! ```
 
 mod add;
 mod agent;
+mod check;
+mod container;
 mod context;
 mod copy;
 mod files;
 mod folders;
+mod foresight;
 mod git;
 mod history;
 mod image;
@@ -28,10 +33,11 @@ mod stage;
 mod users;
 mod view;
 
+pub use check::check_store;
+pub use container::Container;
 pub use context::Context;
 pub use folders::{Folders, Ownership};
-pub use image::{BuiltImage, build, index, stage_arch, stages};
-pub use request::{
-    Base, Download, Note, Repository, RepositoryRequest, Request, RunRequest, Services, StepMount, Steps, Target,
-};
+pub use foresight::{ForeseenStage, ForeseenStep, Foresight, StepState, Unknown};
+pub use image::{BuiltImage, build, foresee, index, stage_arch, stages};
+pub use request::{Base, Download, Note, Repository, RepositoryRequest, Request, RunRequest, Services, Steps, Target};
 pub use stage::FinishedStage;

@@ -1,10 +1,10 @@
 //! What a build is asked for, and what it asks of others.
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use super::{Context, FinishedStage, Folders};
-use crate::domain::{Arch, Digest, GitReference, Result};
+use crate::domain::{Arch, Digest, GitReference, Mount, Result};
 use crate::image::{BaseImage, Dockerfile, LayerCache, Layout};
 use std::sync::Arc;
 
@@ -140,62 +140,7 @@ pub struct RunRequest {
     /// Supplementary groups.
     pub groups: Vec<u32>,
     /// In this order.
-    pub mounts: Vec<StepMount>,
+    pub mounts: Vec<Mount>,
     /// Whether the machine's network is there.
     pub network: bool,
-}
-
-/// A mount of a command; targets are absolute.
-#[derive(Debug, Clone)]
-pub enum StepMount {
-    /// A file or folder of the machine's.
-    Bind {
-        /// Outside.
-        source: PathBuf,
-        /// Inside.
-        target: PathBuf,
-        /// Whether writes are refused.
-        read_only: bool,
-    },
-    /// A folder of the machine's that looks writable, while changes go elsewhere.
-    Overlay {
-        /// Outside; never changed.
-        lower: PathBuf,
-        /// Takes the changes.
-        upper: PathBuf,
-        /// An empty folder on the file system of `upper`.
-        work: PathBuf,
-        /// Inside.
-        target: PathBuf,
-    },
-    /// Memory.
-    Memory {
-        /// Inside.
-        target: PathBuf,
-        /// At most so many bytes.
-        size: Option<u64>,
-    },
-    /// A file in memory, which never reaches a disk.
-    File {
-        /// Inside.
-        target: PathBuf,
-        /// What is in it.
-        bytes: Vec<u8>,
-        /// Its permissions.
-        mode: u32,
-        /// Its user and group.
-        owner: (u32, u32),
-    },
-}
-
-impl StepMount {
-    /// Where it appears.
-    pub fn target(&self) -> &Path {
-        match self {
-            StepMount::Bind { target, .. }
-            | StepMount::Overlay { target, .. }
-            | StepMount::Memory { target, .. }
-            | StepMount::File { target, .. } => target,
-        }
-    }
 }

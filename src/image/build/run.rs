@@ -10,19 +10,20 @@ use serde::{Deserialize, Serialize};
 
 use super::Steps;
 use super::agent::AgentSocket;
+use super::container::cwd;
 use super::copy::{Copier, CopyRequest, Writer, plain};
 use super::files::Files;
 use super::rehearsal::network;
-use super::request::{Note, RunRequest, StepMount};
+use super::request::{Note, RunRequest};
 use super::scan::Scan;
 use super::settings::PROGRAMS;
 use super::stack::StackLayer;
 use super::stage::StageBuild;
 use super::users;
 use super::view::View;
-use crate::domain::{Digest, Error, Result, ResultExt};
-use crate::image::{Run, RunMount, Script, Sharing, Step, layer};
-use crate::store::{Bucket, KeyLock, Scratch, mark_used};
+use crate::domain::{Digest, Error, Mount, Result, ResultExt};
+use crate::image::{Run, RunMount, Script, Sharing, Span, Step, layer};
+use crate::store::{Bucket, KeyLock, Scratch, mark_used, remove_tree};
 
 /// Goes up when a step with the same key would do something else.
 const FORMAT: u32 = 3;
@@ -51,16 +52,48 @@ struct Key<'a> {
 /// What a command came to.
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct StepRecord {
+pub(super) struct StepRecord {
+    /// The layer, which one that changed nothing has too, as with Docker.
     layer: Digest,
+    /// Of the step's key and the layer: a record that was changed is none.
+    seal: Digest,
+}
+
+impl StepRecord {
+    fn new(key: &Digest, layer: Digest) -> StepRecord {
+        StepRecord { layer, seal: Digest::of_json(&(key, layer)) }
+    }
+
+    /// Whether it is the record of this step, as it was written.
+    pub(super) fn is_of(&self, key: &Digest) -> bool {
+        self.seal == Digest::of_json(&(key, self.layer))
+    }
+}
+
+/// A command, and all that its key needs.
+struct Prepared {
+    argv: Vec<String>,
+    /// The name and the text of a here-document that is a program.
+    program: Option<(String, String)>,
+    env: BTreeMap<String, String>,
+    cwd: String,
+    network: bool,
+    mounts: Vec<PreparedMount>,
+    key: Digest,
+}
+
+/// A mount of a command before there is anything to mount.
+struct PreparedMount {
+    span: Span,
+    mount: RunMount,
+    /// What a bind mount shows, and whether that is a folder.
+    tree: Option<(StackLayer, bool)>,
 }
 
 /// The mounts of a command, and what is to live as long as they do.
 #[derive(Default)]
 struct Mounts {
-    /// What stands for each in the key.
-    keys: Vec<String>,
-    mounts: Vec<StepMount>,
+    mounts: Vec<Mount>,
     env: BTreeMap<String, String>,
     locks: Vec<KeyLock>,
     agents: Vec<AgentSocket>,
@@ -68,9 +101,27 @@ struct Mounts {
     asked: usize,
 }
 
+impl PreparedMount {
+    /// What stands for the mount in the key.
+    fn key(&self) -> String {
+        match &self.mount {
+            RunMount::Bind { target, writable, .. } => {
+                let tree = self.tree.as_ref().map(|(layer, _)| layer.identity().to_string());
+                format!("bind {} {writable} {target}", tree.unwrap_or_default())
+            }
+            RunMount::Cache { id, target, read_only, .. } => format!("cache {id} {target} {read_only}"),
+            RunMount::Tmpfs { target, size } => format!("tmpfs {target} {size:?}"),
+            RunMount::Secret { id, target, env, mode, uid, gid, .. } => {
+                format!("secret {id} {target:?} {env:?} {mode:o} {uid} {gid}")
+            }
+            RunMount::Ssh { id, target, mode, uid, gid, .. } => format!("ssh {id} {target:?} {mode:o} {uid} {gid}"),
+        }
+    }
+}
+
 impl StageBuild<'_> {
-    /// Runs a command, or takes what it did before. One that changed nothing has a layer too, as with Docker.
-    pub(super) fn run(&mut self, step: &Step, run: &Run) -> Result<()> {
+    /// Everything that decides what a command does. Nothing runs, and nothing is made.
+    fn prepare(&self, run: &Run) -> Result<Prepared> {
         let network = network(run, &self.settings)?;
         let argv = self.settings.command(run);
         let program = match run.script() {
@@ -79,20 +130,18 @@ impl StageBuild<'_> {
         };
         let env: BTreeMap<String, String> =
             self.settings.scope.variables().map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
-        let scratch = self.request.folders.store().scratch()?;
-        let mut mounts = self.mounts(run, &scratch)?;
-        if let Some((name, text)) = &program {
-            mounts.mounts.push(StepMount::File {
-                target: Path::new(PROGRAMS).join(name),
-                bytes: text.clone().into_bytes(),
-                mode: 0o755,
-                owner: (0, 0),
-            });
-        }
-        let cwd = match self.settings.runtime.working_dir.as_str() {
-            "" => "/".to_owned(),
-            path => path.to_owned(),
-        };
+        let mounts = run.mounts.iter().map(|flag| {
+            let mount = flag.resolve(&|word| self.settings.scope.expand(word))?;
+            let tree = match &mount {
+                RunMount::Bind { from, source, .. } => {
+                    Some(self.tree(from.as_deref(), source).map_err(|error| flag.span.place(error))?)
+                }
+                _ => None,
+            };
+            Ok(PreparedMount { span: flag.span, mount, tree })
+        });
+        let mounts = mounts.collect::<Result<Vec<_>>>()?;
+        let cwd = cwd(&self.settings.runtime);
         let key = Digest::of_json(&Key {
             format: FORMAT,
             layers: self.stack.identities(),
@@ -103,12 +152,24 @@ impl StageBuild<'_> {
             cwd: &cwd,
             network,
             platform: self.arch.platform(),
-            mounts: &mounts.keys,
+            mounts: &mounts.iter().map(PreparedMount::key).collect::<Vec<_>>(),
         });
+        Ok(Prepared { argv, program, env, cwd, network, mounts, key })
+    }
+
+    /// The key of a command, and what it did before.
+    pub(super) fn look_up(&self, run: &Run) -> Result<(Digest, Option<StepRecord>)> {
+        let key = self.prepare(run)?.key;
+        Ok((key, self.remembered(&key)))
+    }
+
+    /// Runs a command, or takes what it did before.
+    pub(super) fn run(&mut self, step: &Step, run: &Run) -> Result<()> {
+        let Prepared { argv, program, env, cwd, network, mounts, key } = self.prepare(run)?;
         let name = format!("{}:{}", self.request.name, step.span.line);
         if let Some(record) = self.remembered(&key) {
             (self.services.tell)(Note::Remembered(name));
-            self.stack.push(StackLayer::kept(record.layer));
+            self.add(record);
             return Ok(());
         }
         let store = self.request.folders.store();
@@ -116,8 +177,18 @@ impl StageBuild<'_> {
         // Somebody else may have done it while we waited.
         if let Some(record) = self.remembered(&key) {
             (self.services.tell)(Note::Remembered(name));
-            self.stack.push(StackLayer::kept(record.layer));
+            self.add(record);
             return Ok(());
+        }
+        let scratch = store.scratch()?;
+        let mut mounts = self.mounts(mounts, &scratch)?;
+        if let Some((name, text)) = program {
+            mounts.mounts.push(Mount::File {
+                target: Path::new(PROGRAMS).join(name),
+                bytes: text.into_bytes(),
+                mode: 0o755,
+                owner: (0, 0),
+            });
         }
         let view = self.stack.view(self.request.folders)?;
         let login = users::login(&view, &self.settings.runtime.user).map_err(|error| step.span.place(error))?;
@@ -159,9 +230,10 @@ impl StageBuild<'_> {
         let entries = scan.entries().context(|| "cannot keep what the command did".into())?;
         let layer = layer::identity(&entries);
         self.request.folders.keep(&layer, &scratch, &entries)?;
-        store.save_json(Bucket::ImageSteps, &key, &StepRecord { layer })?;
+        let record = StepRecord::new(&key, layer);
+        store.save_json(Bucket::ImageSteps, &key, &record)?;
         self.ran = true;
-        self.stack.push(StackLayer::kept(layer));
+        self.add(record);
         Ok(())
     }
 
@@ -171,50 +243,54 @@ impl StageBuild<'_> {
             return None;
         }
         let record: StepRecord = self.request.folders.store().read_json(Bucket::ImageSteps, key)?;
-        self.request.folders.find(&record.layer).map(|_| record)
+        (record.is_of(key) && self.request.folders.find(&record.layer).is_some()).then_some(record)
     }
 
-    fn mounts(&self, run: &Run, scratch: &Scratch) -> Result<Mounts> {
+    /// Takes what a command did.
+    pub(super) fn add(&mut self, record: StepRecord) {
+        self.stack.push(StackLayer::kept(record.layer));
+    }
+
+    fn mounts(&self, prepared: Vec<PreparedMount>, scratch: &Scratch) -> Result<Mounts> {
         let mut mounts = Mounts::default();
-        for (index, flag) in run.mounts.iter().enumerate() {
-            let mount = flag.resolve(&|word| self.settings.scope.expand(word))?;
+        for (index, PreparedMount { span, mount, tree }) in prepared.into_iter().enumerate() {
             let folder = scratch.folder(&format!("mount{index}"))?;
-            self.mount(mount, &folder, &mut mounts).map_err(|error| flag.span.place(error))?;
+            self.mount(mount, tree, &folder, &mut mounts).map_err(|error| span.place(error))?;
         }
         Ok(mounts)
     }
 
-    fn mount(&self, mount: RunMount, scratch: &Path, out: &mut Mounts) -> Result<()> {
+    fn mount(&self, mount: RunMount, tree: Option<(StackLayer, bool)>, scratch: &Path, out: &mut Mounts) -> Result<()> {
         let inside = |target: &str| {
             Path::new("/").join(plain(&Path::new("/").join(&self.settings.runtime.working_dir).join(target)))
         };
         match mount {
-            RunMount::Bind { from, source, target, writable } => {
-                let (layer, is_folder) = self.tree(from.as_deref(), &source)?;
-                out.keys.push(format!("bind {} {writable} {target}", layer.identity()));
+            RunMount::Bind { target, writable, .. } => {
+                let (layer, is_folder) = tree.ok_or_else(|| Error::bug("a bind mount of nothing"))?;
                 let source = layer.folder(self.request.folders)?.join(TREE);
                 let target = inside(&target);
                 out.mounts.push(match (writable, is_folder) {
-                    (false, _) => StepMount::Bind { source, target, read_only: true },
+                    (false, _) => Mount::Bind { source, target, read_only: true },
                     (true, true) => {
                         let (upper, work) = (scratch.join("upper"), scratch.join("work"));
                         for folder in [&upper, &work] {
                             fs::create_dir(folder).or_environment(|| format!("cannot make {}", folder.display()))?;
                         }
-                        StepMount::Overlay { lower: source, upper, work, target }
+                        Mount::Overlay { lowers: vec![source], upper, work, target }
                     }
                     (true, false) => {
                         let copy = scratch.join("file");
                         fs::copy(&source, &copy).or_environment(|| format!("cannot copy {}", source.display()))?;
-                        StepMount::Bind { source: copy, target, read_only: false }
+                        Mount::Bind { source: copy, target, read_only: false }
                     }
                 });
             }
             RunMount::Cache { id, target, sharing, from, source, mode, uid, gid, read_only } => {
-                out.keys.push(format!("cache {id} {target} {read_only}"));
                 let (place, lock) = self.cache(&id, sharing)?;
                 out.locks.extend(lock);
                 if !place.is_dir() {
+                    // Whatever has taken its place is no cache.
+                    remove_tree(&place)?;
                     let made = scratch.join("cache");
                     fs::create_dir(&made).or_environment(|| format!("cannot make {}", made.display()))?;
                     if let Some(from) = from {
@@ -229,40 +305,35 @@ impl StageBuild<'_> {
                     self.request.folders.store().keep(&made, &place)?;
                 }
                 mark_used(&place);
-                out.mounts.push(StepMount::Bind { source: place, target: inside(&target), read_only });
+                out.mounts.push(Mount::Bind { source: place, target: inside(&target), read_only });
             }
             RunMount::Tmpfs { target, size } => {
-                out.keys.push(format!("tmpfs {target} {size:?}"));
-                out.mounts.push(StepMount::Memory { target: inside(&target), size });
+                out.mounts.push(Mount::Memory { target: inside(&target), size });
             }
-            RunMount::Secret { id, target, env, required, mode, uid, gid } => {
-                out.keys.push(format!("secret {id} {target:?} {env:?} {mode:o} {uid} {gid}"));
-                match (self.services.secret)(&id)? {
-                    None if required => {
-                        return Err(Error::usage(format!("there is no secret '{id}'"))
-                            .hint(format!("give it as --secret id={id},src=FILE or --secret id={id},env=VARIABLE")));
+            RunMount::Secret { id, target, env, required, mode, uid, gid } => match (self.services.secret)(&id)? {
+                None if required => {
+                    return Err(Error::usage(format!("there is no secret '{id}'"))
+                        .hint(format!("give it as --secret id={id},src=FILE or --secret id={id},env=VARIABLE")));
+                }
+                None => {}
+                Some(bytes) => {
+                    let target = match (&target, &env) {
+                        (Some(target), _) => Some(target.clone()),
+                        (None, Some(_)) => None,
+                        (None, None) => Some(format!("/run/secrets/{id}")),
+                    };
+                    if let Some(name) = env {
+                        let text = String::from_utf8(bytes.clone());
+                        let text = text.map_err(|_| Error::usage(format!("the secret '{id}' is no text")))?;
+                        out.env.insert(name, text);
                     }
-                    None => {}
-                    Some(bytes) => {
-                        let target = match (&target, &env) {
-                            (Some(target), _) => Some(target.clone()),
-                            (None, Some(_)) => None,
-                            (None, None) => Some(format!("/run/secrets/{id}")),
-                        };
-                        if let Some(name) = env {
-                            let text = String::from_utf8(bytes.clone());
-                            let text = text.map_err(|_| Error::usage(format!("the secret '{id}' is no text")))?;
-                            out.env.insert(name, text);
-                        }
-                        if let Some(target) = target {
-                            let target = inside(&target);
-                            out.mounts.push(StepMount::File { target, bytes, mode, owner: (uid, gid) });
-                        }
+                    if let Some(target) = target {
+                        let target = inside(&target);
+                        out.mounts.push(Mount::File { target, bytes, mode, owner: (uid, gid) });
                     }
                 }
-            }
+            },
             RunMount::Ssh { id, target, required, mode, uid, gid } => {
-                out.keys.push(format!("ssh {id} {target:?} {mode:o} {uid} {gid}"));
                 let place = format!("{AGENTS}/ssh_agent.{}", out.asked);
                 let target = inside(target.as_deref().unwrap_or(&place));
                 out.asked += 1;
@@ -278,7 +349,7 @@ impl StageBuild<'_> {
                         let socket = AgentSocket::open(agent, scratch, mode, (uid, gid))?;
                         let source = socket.path().to_owned();
                         out.agents.push(socket);
-                        out.mounts.push(StepMount::Bind { source, target, read_only: false });
+                        out.mounts.push(Mount::Bind { source, target, read_only: false });
                     }
                 }
             }
@@ -328,9 +399,9 @@ impl StageBuild<'_> {
 const TREE: &str = "tree";
 
 /// What must be there for something to be mounted on it, and is not in the image.
-fn stubs(view: &View, mounts: &[StepMount]) -> BTreeSet<PathBuf> {
+fn stubs(view: &View, mounts: &[Mount]) -> BTreeSet<PathBuf> {
     let mut stubs = BTreeSet::new();
-    let targets = mounts.iter().map(StepMount::target).chain(SANDBOX.iter().map(Path::new));
+    let targets = mounts.iter().map(Mount::target).chain(SANDBOX.iter().map(Path::new));
     for target in targets {
         let Some(path) = view.follow(&plain(target)) else { continue };
         for above in path.ancestors().filter(|path| !path.as_os_str().is_empty()) {

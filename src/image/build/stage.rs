@@ -66,12 +66,18 @@ impl StageBuild<'_> {
         for step in triggers.iter().chain(steps) {
             self.step(step)?;
         }
-        let Settings { runtime, scope, author, .. } = self.settings;
-        let (stack, history) = (self.stack, self.history);
-        Ok(FinishedStage { arch: self.arch, stack, runtime, scope, author, history, ran: self.ran })
+        Ok(self.finish())
     }
 
-    fn step(&mut self, step: &Step) -> Result<()> {
+    /// The stage as it is now.
+    pub(super) fn finish(self) -> FinishedStage {
+        let Settings { runtime, scope, author, .. } = self.settings;
+        let (stack, history) = (self.stack, self.history);
+        FinishedStage { arch: self.arch, stack, runtime, scope, author, history, ran: self.ran }
+    }
+
+    /// Carries out one instruction.
+    pub(super) fn step(&mut self, step: &Step) -> Result<()> {
         let layers = self.stack.len();
         self.settings.apply(&step.instruction)?;
         match &step.instruction {

@@ -3,6 +3,7 @@
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::*;
+use crate::domain::Mount;
 
 fn small() -> Case {
     Case::new()
@@ -177,8 +178,7 @@ fn secrets_are_in_no_key_and_triggers_come_first() {
     let case = small();
     let seen = Mutex::new(Vec::new());
     let run = |request: &RunRequest| {
-        let secret =
-            request.mounts.iter().any(|mount| matches!(mount, StepMount::File { bytes, .. } if bytes == b"hush"));
+        let secret = request.mounts.iter().any(|mount| matches!(mount, Mount::File { bytes, .. } if bytes == b"hush"));
         seen.lock().unwrap().push((request.argv.last().unwrap().clone(), secret));
         Ok(())
     };

@@ -1,7 +1,7 @@
 //! A web server for one test that answers as the test says: what a real one cannot be brought to do.
 
 use std::collections::BTreeMap;
-use std::io::{BufRead, BufReader, Write};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::{Arc, Mutex};
 
@@ -11,6 +11,7 @@ pub(crate) struct Request {
     pub(crate) path: String,
     /// By name in lower case.
     pub(crate) headers: BTreeMap<String, String>,
+    pub(crate) body: String,
 }
 
 /// What is answered.
@@ -85,7 +86,10 @@ fn serve(mut stream: TcpStream, handler: &Handler, asked: &Mutex<Vec<Request>>) 
         }
     }
     let path = first.split_whitespace().nth(1).unwrap_or_default().to_owned();
-    let request = Request { path, headers };
+    let length = headers.get("content-length").and_then(|text| text.parse().ok()).unwrap_or(0);
+    let mut body = vec![0; length];
+    reader.read_exact(&mut body)?;
+    let request = Request { path, headers, body: String::from_utf8_lossy(&body).into_owned() };
     let before = {
         let mut asked = asked.lock().expect("no test panics with it");
         let before = asked.iter().filter(|other| other.path == request.path).count();

@@ -6,16 +6,16 @@ use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 use std::os::unix::process::CommandExt;
 use std::process::Stdio as ProcessStdio;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sched::{CpuSet, sched_getaffinity, sched_setaffinity};
-use nix::sys::signal::{SigSet, SigmaskHow, Signal, pthread_sigmask};
+use nix::sys::signal::{SigSet, SigmaskHow, Signal, killpg, pthread_sigmask};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
 use nix::unistd::Pid;
 
 use super::frame::{self, Kind};
-use super::parent::Exit;
+use super::parent::{Exceeded, Exit};
 use super::{Command, Identity, Isolation, Spec, Stdio, User, binfmt, mounts, root_emulation};
 use crate::domain::{Error, Result, ResultExt};
 
@@ -30,6 +30,9 @@ struct Pipe {
 struct Running {
     command: usize,
     started: Instant,
+    /// Bytes that it has printed.
+    printed: u64,
+    exceeded: Option<Exceeded>,
 }
 
 /// Runs as PID 1; the exit code is for the waiting process only.
@@ -130,7 +133,7 @@ impl<'a> Init<'a> {
                 PollFd::new(self.signals.as_fd(), PollFlags::POLLIN),
             ];
             fds.extend(self.pipes.iter().map(|pipe| PollFd::new(pipe.end.as_fd(), PollFlags::POLLIN)));
-            match poll(&mut fds, PollTimeout::NONE) {
+            match poll(&mut fds, self.until_next_limit()) {
                 Err(nix::errno::Errno::EINTR) => continue,
                 other => other.or_bug(|| "cannot wait for events".into())?,
             };
@@ -144,10 +147,39 @@ impl<'a> Init<'a> {
                     self.pipes.swap_remove(index);
                 }
             }
+            self.enforce_limits();
             if ready[1] {
                 while let Ok(Some(_)) = self.signals.read_signal() {}
                 self.reap()?;
             }
+        }
+    }
+
+    /// How long to wait for events at most.
+    fn until_next_limit(&self) -> PollTimeout {
+        let left = |running: &Running| {
+            let limit = self.spec.commands[running.command].limits.time.filter(|_| running.exceeded.is_none())?;
+            Some(limit.saturating_sub(running.started.elapsed()))
+        };
+        match self.running.values().filter_map(left).min() {
+            // Rounded up: a limit that is not quite reached would be looked at over and over.
+            Some(left) => (left + Duration::from_millis(1)).try_into().unwrap_or(PollTimeout::MAX),
+            None => PollTimeout::NONE,
+        }
+    }
+
+    /// Kills commands that do not keep their limits. What they have started goes with PID 1 at the latest.
+    fn enforce_limits(&mut self) {
+        for (pid, running) in &mut self.running {
+            let limits = self.spec.commands[running.command].limits;
+            running.exceeded = running.exceeded.or_else(|| {
+                let late = limits.time.is_some_and(|limit| running.started.elapsed() >= limit);
+                let loud = limits.output.is_some_and(|limit| running.printed > limit);
+                let exceeded = if late { Some(Exceeded::Time) } else { loud.then_some(Exceeded::Output) }?;
+                // One that has just ended is told of by its end.
+                let _ = killpg(nix::unistd::Pid::from_raw(*pid), Signal::SIGKILL);
+                Some(exceeded)
+            });
         }
     }
 
@@ -171,7 +203,7 @@ impl<'a> Init<'a> {
                         .or_bug(|| "cannot read a command's output".into())?;
                     self.pipes.push(Pipe { command: index, kind, end: end.into() });
                 }
-                self.running.insert(pid, Running { command: index, started });
+                self.running.insert(pid, Running { command: index, started, printed: 0, exceeded: None });
                 Ok(())
             }
             // What a shell answers: 127 for a program that is not there, 126 for one that cannot be run.
@@ -179,7 +211,8 @@ impl<'a> Init<'a> {
                 let text = format!("cannot run {}: {error}\n", command.argv[0]);
                 self.send(Kind::Stderr, index, text.as_bytes())?;
                 let code = if error.kind() == std::io::ErrorKind::NotFound { 127 } else { 126 };
-                self.exited(index, Exit { code: Some(code), signal: None, wall: 0.0, cpu: 0.0, peak_memory: 0 })
+                let exit = Exit { code: Some(code), signal: None, exceeded: None, wall: 0.0, cpu: 0.0, peak_memory: 0 };
+                self.exited(index, exit)
             }
         }
     }
@@ -220,6 +253,9 @@ impl<'a> Init<'a> {
             Ok(0) => Ok(false),
             Ok(count) => {
                 let (kind, command) = (pipe.kind, pipe.command);
+                if let Some(running) = self.running.values_mut().find(|running| running.command == command) {
+                    running.printed += count as u64;
+                }
                 self.send(kind, command, &buffer[..count]).map(|()| true)
             }
             Err(error) => Ok(matches!(error.kind(), std::io::ErrorKind::WouldBlock | std::io::ErrorKind::Interrupted)),
@@ -242,6 +278,7 @@ impl<'a> Init<'a> {
             let exit = Exit {
                 code: libc::WIFEXITED(status).then(|| libc::WEXITSTATUS(status)),
                 signal: libc::WIFSIGNALED(status).then(|| libc::WTERMSIG(status)),
+                exceeded: running.exceeded,
                 wall: running.started.elapsed().as_secs_f64(),
                 cpu: seconds(usage.ru_utime) + seconds(usage.ru_stime),
                 peak_memory: usage.ru_maxrss as u64 * 1024,

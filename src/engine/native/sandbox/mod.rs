@@ -21,8 +21,10 @@ mod spec;
 pub use child::main as child_main;
 pub use identity::Identity;
 pub use namespace::{ARGUMENT as NAMESPACE_ARGUMENT, enter as enter_namespace, main as namespace_main};
-pub use parent::{Ending, Exit, Notice, Stop, Waiting, run, run_one};
-pub use spec::{Command, Emulator, Isolation, Mount, Network, Root, Spec, Stdio, User};
+pub use parent::{Ending, Exceeded, Exit, Notice, Stop, Waiting, run, run_one};
+pub use spec::{Command, Emulator, Isolation, Limits, Network, Root, Spec, Stdio, User};
+
+pub use crate::domain::Mount;
 
 /// First argument of the re-executed program; nobody types it.
 pub const CHILD_ARGUMENT: &str = "__sandbox";

@@ -28,6 +28,9 @@ pub fn enter(identity: &Identity) -> Result<ExitCode> {
     // The child hears of Ctrl-C too, and decides how to end.
     // SAFETY: no handler of ours is involved.
     unsafe { signal(Signal::SIGINT, SigHandler::SigIgn) }.or_environment(failed)?;
+    // This process has nothing to stop itself, whatever it has prepared for: its end is the child's signal.
+    // SAFETY: no handler of ours is involved.
+    unsafe { signal(Signal::SIGTERM, SigHandler::SigDfl) }.or_environment(failed)?;
     let (mut child, socket) = handover::spawn(&mut command)?;
     while let Some((kind, _, payload)) = frame::receive(&socket).or_environment(failed)? {
         match kind {

@@ -19,12 +19,24 @@ pub struct Exit {
     pub code: Option<i32>,
     /// The signal that ended it.
     pub signal: Option<i32>,
+    /// The limit for which it was killed.
+    pub exceeded: Option<Exceeded>,
     /// Seconds from start to end.
     pub wall: f64,
     /// Seconds of processor time, of the command and all children that it waited for.
     pub cpu: f64,
     /// Bytes of the largest process among them.
     pub peak_memory: u64,
+}
+
+/// A limit that a command did not keep.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Exceeded {
+    /// It ran for longer.
+    Time,
+    /// It printed more.
+    Output,
 }
 
 impl Exit {
@@ -36,6 +48,11 @@ impl Exit {
 
 impl std::fmt::Display for Exit {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self.exceeded {
+            Some(Exceeded::Time) => return write!(f, "killed after {:.0} s", self.wall),
+            Some(Exceeded::Output) => return f.write_str("killed for too much output"),
+            None => {}
+        }
         match (self.code, self.signal) {
             (Some(code), _) => write!(f, "exit code {code}"),
             (None, Some(signal)) => match nix::sys::signal::Signal::try_from(signal) {

@@ -2,11 +2,12 @@
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
 use super::Identity;
-use crate::domain::Arch;
+use crate::domain::{Arch, Mount};
 
 /// Everything that the child needs to know.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -63,50 +64,6 @@ pub struct Root {
     pub scratch: PathBuf,
 }
 
-/// One mount below the root. Targets are made when they are absent.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Mount {
-    /// A file or folder of the machine's.
-    Bind {
-        /// Absolute, outside.
-        source: PathBuf,
-        /// Absolute, inside.
-        target: PathBuf,
-        /// Writes are refused.
-        read_only: bool,
-    },
-    /// Memory.
-    Memory {
-        /// Absolute, inside.
-        target: PathBuf,
-        /// At most so many bytes.
-        size: Option<u64>,
-    },
-    /// A file in memory: what is in it never reaches a disk.
-    File {
-        /// Absolute, inside.
-        target: PathBuf,
-        /// What is in it.
-        bytes: Vec<u8>,
-        /// Its permissions.
-        mode: u32,
-        /// Its user and group.
-        owner: (u32, u32),
-    },
-    /// Folders of the machine's that look like one, and writable, while changes go elsewhere.
-    Overlay {
-        /// Absolute, outside, lowest first; never changed.
-        lowers: Vec<PathBuf>,
-        /// Takes the changes.
-        upper: PathBuf,
-        /// An empty folder on the file system of `upper`.
-        work: PathBuf,
-        /// Absolute, inside.
-        target: PathBuf,
-    },
-}
-
 /// Which network commands see.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -137,6 +94,17 @@ pub struct Command {
     pub cwd: PathBuf,
     /// Whom it runs as; root without.
     pub user: Option<User>,
+    /// When it is killed.
+    pub limits: Limits,
+}
+
+/// What a command may not exceed; one that does is killed.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Limits {
+    /// From its start to its end.
+    pub time: Option<Duration>,
+    /// Bytes of output, of both streams together.
+    pub output: Option<u64>,
 }
 
 /// Whom a command runs as, by the sandbox's own numbers.

@@ -1,0 +1,72 @@
+//! What an image is built from beside its Dockerfile: for what it is made, and files that are not in its context.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use super::setup::Loaded;
+use crate::domain::{Arch, Result, ResultExt};
+use crate::engine::{Execution, StepResult, layer_path};
+use crate::image::{self, Target};
+use crate::plan::{ImageBuild, StepId};
+use crate::store::{Bucket, Record};
+
+/// Files in layers carry no date: a commit that changes no file then changes no layer.
+const FILE_TIME: u64 = 0;
+
+/// What an image is made for.
+pub(super) fn target(loaded: &Loaded, build: &ImageBuild, arch: Arch) -> Target {
+    let mut labels = build.labels.clone();
+    labels.entry("org.opencontainers.image.created".into()).or_insert_with(|| image::rfc3339(build.created));
+    Target {
+        arch,
+        build_arch: loaded.facts.host,
+        stage: build.target.clone(),
+        args: build.args.clone(),
+        labels,
+        created: build.created,
+        mtime: FILE_TIME,
+    }
+}
+
+/// Files of the context that stand elsewhere. Programs come from the step of the image's own architecture; `undone` says
+/// what stands for those of a step that is not done.
+pub(super) fn files(
+    loaded: &Loaded,
+    execution: &Execution,
+    build: &ImageBuild,
+    undone: &dyn Fn(&StepId) -> Result<PathBuf>,
+) -> Result<BTreeMap<PathBuf, PathBuf>> {
+    let store = &loaded.workshop.store;
+    let mut files: BTreeMap<PathBuf, PathBuf> =
+        build.files.iter().map(|(inside, path)| (inside.into(), path.clone())).collect();
+    for (inside, program) in &build.programs {
+        let path = match done(execution, &program.step) {
+            Some(record) => {
+                let path = store.place(Bucket::Outputs, &record.key).join(program.output.as_str());
+                let metadata = path.symlink_metadata().or_environment(|| format!("cannot read {}", path.display()))?;
+                if let Some(output) = record.outputs.get(program.output.as_str()) {
+                    loaded.digests.remember(&path, &metadata, output.digest);
+                }
+                path
+            }
+            None => undone(&program.step)?,
+        };
+        files.insert(inside.into(), path);
+    }
+    for (inside, emulator) in &build.emulators {
+        let path = match done(execution, &emulator.step) {
+            Some(record) => layer_path(store, &record.key).join(&emulator.path),
+            None => undone(&emulator.step)?,
+        };
+        files.insert(inside.into(), path);
+    }
+    Ok(files)
+}
+
+/// The record of a step that is done.
+pub(super) fn done<'a>(execution: &'a Execution, step: &StepId) -> Option<&'a Record> {
+    match execution.results.get(step) {
+        Some(StepResult::Done(record)) => Some(record),
+        _ => None,
+    }
+}
