@@ -118,10 +118,10 @@ line_steps() {
   done
   if [ -z "$daemon" ]; then
     row "ten RUN steps, cold" "$(human_seconds "$(median "${cold[@]}")")" - - -
-    absolute "ten RUN steps, cached" "$(median "${cached[@]}")" 0.030 0.030
+    absolute "ten RUN steps, cached" "$(median "${cached[@]}")" 0.300 0.100
   else
     compare "ten RUN steps, cold" "$(median "${cold[@]}")" "docker build ($kind)" "$(median "${docker_cold[@]}")"
-    absolute "ten RUN steps, cached" "$(median "${cached[@]}")" 0.030 0.030 "docker build ($kind)" "$(median "${docker_cached[@]}")"
+    absolute "ten RUN steps, cached" "$(median "${cached[@]}")" 0.300 0.100 "docker build ($kind)" "$(median "${docker_cached[@]}")"
   fi
 }
 
