@@ -72,7 +72,8 @@ version: 1
 name: bench
 arches: [$arch]
 bases:
-  bench-root: { bootstrap: { suite: trixie } }
+  # The release alone: it does not change between two measurements.
+  bench-root: { bootstrap: { suite: trixie, updates: false } }
 images:
   base: { name: bench-base, tags: [$arch], dockerfile: base/Dockerfile }
   steps: { dockerfile: steps/Dockerfile }
