@@ -258,9 +258,8 @@ impl<'a> Assembly<'a> {
             examination.examine(&built)?;
         }
         let written = built.ran || built.layers.iter().any(|layer| layer.origin == Origin::Written);
-        for name in build.names_for(arch) {
-            self.layout.set_name(&name.to_string(), built.manifest.clone())?;
-        }
+        let names = build.names_for(arch);
+        self.layout.set_names(names.into_iter().map(|name| (name.to_string(), built.manifest.clone())))?;
         self.state().built.insert(key.clone(), built);
         Ok(if written { Outcome::Built } else { Outcome::Cached })
     }
@@ -324,6 +323,7 @@ impl<'a> Assembly<'a> {
     pub(super) fn indexes(&self, plan: &Plan) -> Result<BTreeMap<String, String>> {
         let state = self.state();
         let mut indexes = BTreeMap::new();
+        let mut names = Vec::new();
         for (image, description) in &self.loaded.project.images {
             let one = |step: &'_ Step| matches!(&step.work, Work::Image(build) if build.image == *image);
             let Some(Step { work: Work::Image(build), .. }) = plan.steps.iter().find(|step| one(step)) else {
@@ -338,9 +338,8 @@ impl<'a> Assembly<'a> {
             let content = format!("{}:{}", build.repository, index.digest.short()).parse::<ImageName>()?;
             let content = build.naming.content_tag.then_some(content);
             for (arch, built) in &built {
-                for name in content.iter().flat_map(|name| build.names_of(name, *arch)) {
-                    self.layout.set_name(&name.to_string(), built.manifest.clone())?;
-                }
+                let content = content.iter().flat_map(|name| build.names_of(name, *arch));
+                names.extend(content.map(|name| (name.to_string(), built.manifest.clone())));
                 // Without an index, an image is known by the names of its architectures.
                 if build.naming.plain == PlainName::Amd64 {
                     let digest = built.manifest.digest.to_string();
@@ -349,10 +348,11 @@ impl<'a> Assembly<'a> {
             }
             let has_index = build.naming.plain == PlainName::Index;
             for name in build.index_names().iter().chain(content.as_ref().filter(|_| has_index)) {
-                self.layout.set_name(&name.to_string(), index.clone())?;
+                names.push((name.to_string(), index.clone()));
                 indexes.insert(name.to_string(), index.digest.to_string());
             }
         }
+        self.layout.set_names(names)?;
         Ok(indexes)
     }
 }

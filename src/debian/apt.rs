@@ -48,7 +48,7 @@ impl Apt {
         }
         fs::set_permissions(directory, Permissions::from_mode(0o700))
             .or_environment(|| format!("cannot make {} private", directory.display()))?;
-        apt.write("sources.sources", &mirrors.sources(&apt.suite, host.debian()))?;
+        apt.write("sources.sources", &mirrors.sources(&apt.suite))?;
         apt.write("status", "")?;
         let machine = Command::new("apt-config").env("LC_ALL", "C").arg("dump").output().map_err(no_apt)?;
         apt.write("apt.conf", &configuration(name, host, &String::from_utf8_lossy(&machine.stdout)))?;

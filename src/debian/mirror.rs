@@ -96,14 +96,11 @@ impl Mirrors {
         self.security.as_deref()
     }
 
-    /// The text of a sources file for one suite.
-    pub(crate) fn sources(&self, suite: &Suite, architecture: &str) -> String {
+    /// The text of a sources file for one suite. It leaves the architectures to dpkg, so that more may be added.
+    pub(crate) fn sources(&self, suite: &Suite) -> String {
         let entry = |uri: &str, suites: &str| {
             let keyring = self.keyring.display();
-            format!(
-                "Types: deb\nURIs: {uri}\nSuites: {suites}\nComponents: main\n\
-                 Architectures: {architecture}\nSigned-By: {keyring}\n"
-            )
+            format!("Types: deb\nURIs: {uri}\nSuites: {suites}\nComponents: main\nSigned-By: {keyring}\n")
         };
         if self.pockets == Pockets::Release {
             return entry(&self.main, suite.as_str());
@@ -239,16 +236,16 @@ mod tests {
             pockets: Pockets::All,
         };
         assert_eq!(
-            mirrors.sources(&"trixie".parse().unwrap(), "amd64"),
+            mirrors.sources(&"trixie".parse().unwrap()),
             "Types: deb\nURIs: http://a/d\nSuites: trixie trixie-updates\nComponents: main\n\
-             Architectures: amd64\nSigned-By: /k.gpg\n\n\
+             Signed-By: /k.gpg\n\n\
              Types: deb\nURIs: http://b/s\nSuites: trixie-security\nComponents: main\n\
-             Architectures: amd64\nSigned-By: /k.gpg\n"
+             Signed-By: /k.gpg\n"
         );
         assert_eq!(
-            mirrors.without_updates().sources(&"trixie".parse().unwrap(), "s390x"),
+            mirrors.without_updates().sources(&"trixie".parse().unwrap()),
             "Types: deb\nURIs: http://a/d\nSuites: trixie\nComponents: main\n\
-             Architectures: s390x\nSigned-By: /k.gpg\n"
+             Signed-By: /k.gpg\n"
         );
     }
 }

@@ -4,8 +4,8 @@ use std::fmt;
 use std::io::{self, Read, Write};
 use std::str::FromStr;
 
+use ring::digest::{self, Context, SHA256};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
-use sha2::Digest as _;
 
 /// A SHA-256 digest, written `sha256:<64 lower-case hexadecimal digits>`.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -19,7 +19,7 @@ pub struct ParseDigestError(String);
 impl Digest {
     /// The digest of some bytes.
     pub fn of(bytes: impl AsRef<[u8]>) -> Digest {
-        Digest(sha2::Sha256::digest(bytes.as_ref()).into())
+        finished(&digest::digest(&SHA256, bytes.as_ref()))
     }
 
     /// The digest of a value's JSON. Object keys are in field order or sorted, so equal values have equal digests.
@@ -39,6 +39,10 @@ impl Digest {
     pub fn short(&self) -> String {
         self.hex()[..12].to_owned()
     }
+}
+
+fn finished(digest: &digest::Digest) -> Digest {
+    Digest(digest.as_ref().try_into().expect("SHA-256 has 32 bytes"))
 }
 
 impl fmt::Display for Digest {
@@ -86,19 +90,19 @@ impl<'de> Deserialize<'de> for Digest {
 /// Passes bytes on to a writer, and knows the digest and the number of all that went through.
 pub struct DigestWriter<W> {
     inner: W,
-    hasher: sha2::Sha256,
+    hasher: Context,
     written: u64,
 }
 
 impl<W: Write> DigestWriter<W> {
     /// Starts before the first byte.
     pub fn new(inner: W) -> Self {
-        DigestWriter { inner, hasher: sha2::Sha256::new(), written: 0 }
+        DigestWriter { inner, hasher: Context::new(&SHA256), written: 0 }
     }
 
     /// The digest of the bytes written so far.
     pub fn digest(&self) -> Digest {
-        Digest(self.hasher.clone().finalize().into())
+        finished(&self.hasher.clone().finish())
     }
 
     /// The number of the bytes written so far.
@@ -108,7 +112,7 @@ impl<W: Write> DigestWriter<W> {
 
     /// The digest and number of the bytes written, and the writer behind.
     pub fn finish(self) -> (Digest, u64, W) {
-        (Digest(self.hasher.finalize().into()), self.written, self.inner)
+        (finished(&self.hasher.finish()), self.written, self.inner)
     }
 }
 
@@ -128,19 +132,19 @@ impl<W: Write> Write for DigestWriter<W> {
 /// Passes bytes on from a reader, and knows the digest and the number of all that went through.
 pub struct DigestReader<R> {
     inner: R,
-    hasher: sha2::Sha256,
+    hasher: Context,
     read: u64,
 }
 
 impl<R: Read> DigestReader<R> {
     /// Starts before the first byte.
     pub fn new(inner: R) -> Self {
-        DigestReader { inner, hasher: sha2::Sha256::new(), read: 0 }
+        DigestReader { inner, hasher: Context::new(&SHA256), read: 0 }
     }
 
     /// The digest and number of the bytes read so far; read to the end first.
     pub fn finish(self) -> (Digest, u64) {
-        (Digest(self.hasher.finalize().into()), self.read)
+        (finished(&self.hasher.finish()), self.read)
     }
 }
 

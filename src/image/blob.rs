@@ -96,14 +96,28 @@ pub(super) fn temporary_file(dir: &Path) -> Result<NamedTempFile> {
         .or_environment(|| format!("cannot write to {}", dir.display()))
 }
 
-/// Replaces a file in one step.
+/// Replaces a file in one step, for good.
 pub(super) fn replace(path: &Path, bytes: &[u8]) -> Result<()> {
     let failed = || format!("cannot write {}", path.display());
-    let mut file = temporary_file(path.parent().unwrap_or(Path::new(".")))?;
-    file.write_all(bytes).or_environment(failed)?;
+    let file = written(path, bytes)?;
     file.as_file().sync_all().or_environment(failed)?;
     file.persist(path).map_err(|error| error.error).or_environment(failed)?;
     Ok(())
+}
+
+/// Replaces a file in one step. Should the machine crash it may be damaged, so it is for what can be made again; the
+/// disk is not waited for, which takes longer than packing a small layer.
+pub(super) fn note(path: &Path, bytes: &[u8]) -> Result<()> {
+    let file = written(path, bytes)?;
+    file.persist(path).map_err(|error| error.error).or_environment(|| format!("cannot write {}", path.display()))?;
+    Ok(())
+}
+
+/// A temporary file beside the one that it is to become.
+fn written(path: &Path, bytes: &[u8]) -> Result<NamedTempFile> {
+    let mut file = temporary_file(path.parent().unwrap_or(Path::new(".")))?;
+    file.write_all(bytes).or_environment(|| format!("cannot write {}", path.display()))?;
+    Ok(file)
 }
 
 /// Opens a lock file, following no link.

@@ -82,7 +82,7 @@ impl LayerCache {
         let (blob, size) = gzip.finish().or_environment(failed)?.complete()?;
         let record = Record { diff_id, blob, size };
         let text = serde_json::to_vec(&record).or_bug(|| "cannot write JSON".into())?;
-        blob::replace(&record_path, &text)?;
+        blob::note(&record_path, &text)?;
         Ok(built(&record, Origin::Written))
     }
 }

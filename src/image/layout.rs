@@ -202,11 +202,18 @@ impl Layout {
     }
 
     /// Gives a name to a manifest or an index; what had the name before loses it.
-    pub fn set_name(&self, name: &str, mut descriptor: Descriptor) -> Result<()> {
-        descriptor.annotations.insert(REF_NAME.to_owned(), name.to_owned());
+    pub fn set_name(&self, name: &str, descriptor: Descriptor) -> Result<()> {
+        self.set_names([(name.to_owned(), descriptor)])
+    }
+
+    /// Gives names to manifests and indexes, all at once.
+    pub fn set_names(&self, names: impl IntoIterator<Item = (String, Descriptor)>) -> Result<()> {
         self.update(|index| {
-            index.manifests.retain(|entry| entry.annotations.get(REF_NAME).is_none_or(|old| old != name));
-            index.manifests.push(descriptor);
+            for (name, mut descriptor) in names {
+                index.manifests.retain(|entry| entry.annotations.get(REF_NAME) != Some(&name));
+                descriptor.annotations.insert(REF_NAME.to_owned(), name);
+                index.manifests.push(descriptor);
+            }
             // The order in which builds end must not show.
             index.manifests.sort_by(|a, b| a.annotations.get(REF_NAME).cmp(&b.annotations.get(REF_NAME)));
         })

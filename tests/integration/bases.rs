@@ -167,6 +167,7 @@ fn debian_is_made_of_packages_for_each_architecture() {
         );
         let sources = String::from_utf8(member(&layer, "etc/apt/sources.list.d/debian.sources")).expect("UTF-8");
         assert!(sources.contains("URIs: ") && sources.contains("\nSuites: trixie\n"), "{sources}");
+        assert!(!sources.contains("Architectures"), "others can be added with dpkg --add-architecture: {sources}");
         if let Some(machine) = machine {
             let program = member(&layer, "usr/bin/dash");
             assert_eq!(u16::from_be_bytes([program[18], program[19]]), machine);

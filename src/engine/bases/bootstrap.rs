@@ -41,7 +41,7 @@ pub(super) fn bootstrap(
     if root.variant == Variant::Minbase {
         let mirrors = mirrors(workshop, root)?.without_passwords();
         let suite: Suite = root.suite.parse().or_usage(|| "bootstrap".into())?;
-        files.insert("/etc/apt/sources.list.d/debian.sources".into(), mirrors.sources(&suite, arch.debian()));
+        files.insert("/etc/apt/sources.list.d/debian.sources".into(), mirrors.sources(&suite));
     }
     debian::write_files(&place, &files)?;
     debian::clean(&place, epoch)?;
