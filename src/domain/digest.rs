@@ -6,6 +6,7 @@ use std::str::FromStr;
 
 use ring::digest::{self, Context, SHA256};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use sha2::Digest as _;
 
 /// A SHA-256 digest, written `sha256:<64 lower-case hexadecimal digits>`.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -19,7 +20,7 @@ pub struct ParseDigestError(String);
 impl Digest {
     /// The digest of some bytes.
     pub fn of(bytes: impl AsRef<[u8]>) -> Digest {
-        finished(&digest::digest(&SHA256, bytes.as_ref()))
+        Digest(sha2::Sha256::digest(bytes.as_ref()).into())
     }
 
     /// The digest of a value's JSON. Object keys are in field order or sorted, so equal values have equal digests.
@@ -167,6 +168,19 @@ mod tests {
         assert_eq!(Digest::of("").to_string(), text);
         assert_eq!(text.parse(), Ok(Digest::of("")));
         assert_eq!(text["sha256:".len()..].parse(), Ok(Digest::of("")));
+    }
+
+    #[test]
+    fn streams_have_the_digest_of_their_bytes() {
+        for length in [0, 1, 63, 64, 65, 100_000] {
+            let bytes = vec![b'x'; length];
+            let mut writer = DigestWriter::new(io::sink());
+            writer.write_all(&bytes).unwrap();
+            let mut reader = DigestReader::new(&bytes[..]);
+            io::copy(&mut reader, &mut io::sink()).unwrap();
+            assert_eq!(writer.digest(), Digest::of(&bytes));
+            assert_eq!(reader.finish(), (Digest::of(&bytes), length as u64));
+        }
     }
 
     #[test]
