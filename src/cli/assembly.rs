@@ -109,7 +109,8 @@ impl<'a> Assembly<'a> {
                 _ => None,
             })
             .collect();
-        let workers = self.loaded.workshop.jobs.min(self.dockerfiles.order.len()).max(1);
+        // More than there are processors: every other one waits for the disk.
+        let workers = (2 * self.loaded.workshop.jobs).min(self.dockerfiles.order.len());
         let this = &*self;
         std::thread::scope(|scope| {
             let work = || -> Result<()> {

@@ -122,7 +122,8 @@ fn there_is_no_input_to_wait_for() {
     let test = Test::new().file(
         "xbuild.yaml",
         project(
-            "if read line; then exit 1; fi; if (: < /dev/tty) 2> /dev/null; then exit 2; fi; echo '#!/bin/sh' > hello",
+            "if read line; then exit 1; fi; if (: < /dev/tty) 2> /dev/null; then exit 2; fi; \
+             test \"$(readlink /proc/1/fd/0)\" = /dev/null || exit 3; echo '#!/bin/sh' > hello",
             "",
         ),
     );

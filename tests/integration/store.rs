@@ -162,7 +162,7 @@ fn damage_to_what_images_leave_is_found_and_mended() {
         .file("spec.yaml", "schemaVersion: 2.0.0\ncommandTests: [{ name: made, command: cat, args: [/made] }]\n");
     let said = test.xbuild(["images"]).run().stdout;
     test.xbuild(["cache", "fsck"]).stdout_contains("the store is sound").run();
-    let store = test.store().path();
+    let store = &test.store().path().canonicalize().expect("it is there");
     let layers = || fs::read_dir(store.join("image-layers-v2")).expect("a bucket").flatten().map(|entry| entry.path());
     let own = layers().find(|layer| layer.join("root/made").exists()).expect("the layer of the RUN");
     let base = layers().find(|layer| layer.join("root/etc/debian_version").exists()).expect("the layer of the base");

@@ -1,10 +1,10 @@
 //! Starts this program again with a socket to talk over.
 //!
-//! The socket goes as standard input, and the true one over the socket: the standard library can then start the program
+//! The socket goes as standard input, and the true one follows over the socket: the standard library can then start the program
 //! without copying this process first, which is a good part of the time that a sandbox takes.
 
 use std::io::{IoSlice, IoSliceMut};
-use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd, RawFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 use std::os::unix::net::UnixStream;
 use std::process::{Child, Command, Stdio};
 
@@ -13,23 +13,21 @@ use nix::unistd::dup2_stdin;
 
 use crate::domain::{Error, Result, ResultExt};
 
-const STDIN: RawFd = 0;
-
-/// Starts a command that calls [`take`] first, and has the same standard input then; our end of its socket.
-pub(super) fn spawn(command: &mut Command) -> Result<(Child, UnixStream)> {
+/// Starts a command that calls [`take`] first, and has this standard input then; our end of its socket.
+pub(super) fn spawn(command: &mut Command, stdin: BorrowedFd<'_>) -> Result<(Child, UnixStream)> {
     let failed = || "cannot start a sandbox".to_owned();
     let (socket, theirs) = UnixStream::pair().or_environment(failed)?;
     let child = command.stdin(Stdio::from(OwnedFd::from(theirs))).spawn().or_environment(failed)?;
     // The command keeps the other end: as long as it is open here, nobody would hear that the child has ended.
     command.stdin(Stdio::null());
-    let descriptors = [STDIN];
+    let descriptors = [stdin.as_raw_fd()];
     let message = [ControlMessage::ScmRights(&descriptors)];
     sendmsg::<()>(socket.as_raw_fd(), &[IoSlice::new(b"0")], &message, MsgFlags::MSG_NOSIGNAL, None)
         .or_environment(failed)?;
     Ok((child, socket))
 }
 
-/// The socket that [`spawn`] gave this process, whose standard input is its parent's from here on.
+/// The socket that [`spawn`] gave this process, whose standard input is the true one from here on.
 pub(super) fn take() -> Result<UnixStream> {
     let failed = || "no socket from the parent".to_owned();
     let socket = UnixStream::from(std::io::stdin().as_fd().try_clone_to_owned().or_bug(failed)?);

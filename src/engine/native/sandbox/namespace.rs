@@ -3,6 +3,7 @@
 //! The parent writes the id map, waits, and ends as its child does. When it is killed, the child gets a SIGTERM.
 
 use std::ffi::OsString;
+use std::os::fd::AsFd;
 use std::os::unix::net::UnixStream;
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::process::{Command, ExitCode};
@@ -31,7 +32,7 @@ pub fn enter(identity: &Identity) -> Result<ExitCode> {
     // This process has nothing to stop itself, whatever it has prepared for: its end is the child's signal.
     // SAFETY: no handler of ours is involved.
     unsafe { signal(Signal::SIGTERM, SigHandler::SigDfl) }.or_environment(failed)?;
-    let (mut child, socket) = handover::spawn(&mut command)?;
+    let (mut child, socket) = handover::spawn(&mut command, std::io::stdin().as_fd())?;
     while let Some((kind, _, payload)) = frame::receive(&socket).or_environment(failed)? {
         match kind {
             Kind::WantsMap => {

@@ -1,5 +1,7 @@
 //! xbuild's side of a sandbox: starts the child, writes its id map, listens.
 
+use std::fs::File;
+use std::os::fd::AsFd;
 use std::os::unix::net::UnixStream;
 use std::os::unix::process::CommandExt;
 use std::process::{Child, Command, Stdio as ProcessStdio};
@@ -209,11 +211,15 @@ impl Waiting {
 fn start(isolation: &Isolation) -> Result<(Child, UnixStream)> {
     let mut command = Command::new("/proc/self/exe");
     command.arg(CHILD_ARGUMENT);
-    if isolation.stdio == Stdio::Captured {
-        // Ctrl-C is for xbuild, which then stops its sandboxes.
-        command.stdout(ProcessStdio::null()).stderr(ProcessStdio::null()).process_group(0);
-    }
-    let (child, socket) = handover::spawn(&mut command)?;
+    let (child, socket) = match isolation.stdio {
+        Stdio::Inherited => handover::spawn(&mut command, std::io::stdin().as_fd())?,
+        Stdio::Captured => {
+            // Ctrl-C is for xbuild, which then stops its sandboxes; and a command could reach our terminal through PID 1.
+            command.stdout(ProcessStdio::null()).stderr(ProcessStdio::null()).process_group(0);
+            let nothing = File::open("/dev/null").or_environment(|| "cannot open /dev/null".into())?;
+            handover::spawn(&mut command, nothing.as_fd())?
+        }
+    };
     let payload = serde_json::to_vec(isolation).or_bug(|| "cannot write the isolation of a sandbox".into())?;
     frame::send(&socket, Kind::Isolation, 0, &payload).or_environment(lost)?;
     match frame::receive(&socket).or_environment(lost)? {
