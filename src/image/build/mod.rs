@@ -3,7 +3,7 @@
 //! ```text
 //! image      which stages there are, and what becomes of the last; foresight: what would
 //! rehearsal  what is wrong with the instructions themselves, before anything is built
-//! stage      one stage, instruction by instruction: settings, copy, add, run
+//! stage      one stage, instruction by instruction: settings, copy, add, run with its run_mounts
 //! stack      its layers; view: what they hold together; folders: their files in the store
 //! scan       what a command left, as entries
 //! container  what commands in a finished image start with
@@ -26,6 +26,7 @@ mod listing;
 mod rehearsal;
 mod request;
 mod run;
+mod run_mounts;
 mod scan;
 mod settings;
 mod stack;
