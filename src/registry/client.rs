@@ -93,18 +93,21 @@ impl Client {
         layout: &Layout,
         progress: &mut (dyn FnMut(u64, u64) -> Result<()> + Send),
     ) -> Result<Descriptor> {
-        let shown = || format!("{}/{}", remote.reference.registry(), remote.reference.repository());
-        self.bring(remote, digest, arch, layout, progress).await.context(shown)
+        let pulled = async {
+            let (document, manifest) = self.manifest(remote, digest, arch).await?;
+            self.blobs(remote, &manifest, layout, progress).await?;
+            let mut writer = layout.blob_writer()?;
+            writer
+                .write_all(&document.bytes)
+                .or_environment(|| format!("cannot write to {}", layout.dir().display()))?;
+            writer.expect(document.descriptor.digest)?;
+            BaseImage::read(layout, document.descriptor, arch).map(|image| image.descriptor)
+        };
+        pulled.await.context(|| format!("{}/{}", remote.reference.registry(), remote.reference.repository()))
     }
 
-    async fn bring(
-        &self,
-        remote: &Remote,
-        digest: Digest,
-        arch: Arch,
-        layout: &Layout,
-        progress: &mut (dyn FnMut(u64, u64) -> Result<()> + Send),
-    ) -> Result<Descriptor> {
+    /// The manifest of an architecture, by its digest or that of an index.
+    async fn manifest(&self, remote: &Remote, digest: Digest, arch: Arch) -> Result<(Document, Manifest)> {
         let mut document = self.document(remote, &digest.to_string()).await?;
         if document.descriptor.is_index() {
             let index: Index = parse(&document.bytes)?;
@@ -121,6 +124,17 @@ impl Client {
         if manifest.config.size > MAX_CONFIG {
             return Err(Error::registry(format!("its configuration has {} bytes", manifest.config.size)));
         }
+        Ok((document, manifest))
+    }
+
+    /// Brings the parts of an image into a layout.
+    async fn blobs(
+        &self,
+        remote: &Remote,
+        manifest: &Manifest,
+        layout: &Layout,
+        progress: &mut (dyn FnMut(u64, u64) -> Result<()> + Send),
+    ) -> Result<()> {
         let blobs = || [&manifest.config].into_iter().chain(&manifest.layers);
         let total = blobs().fold(0, |sum: u64, blob| sum.saturating_add(blob.size));
         if total > MAX_IMAGE {
@@ -134,11 +148,7 @@ impl Client {
             };
             blob(&self.exchange, remote, part, layout, &mut counted).await.context(|| part.digest.to_string())?;
         }
-        let mut writer = layout.blob_writer()?;
-        writer.write_all(&document.bytes).or_environment(|| format!("cannot write to {}", layout.dir().display()))?;
-        writer.expect(document.descriptor.digest)?;
-        let image = BaseImage::read(layout, document.descriptor, arch)?;
-        Ok(image.descriptor)
+        Ok(())
     }
 
     /// A manifest or an index, by tag or digest.
