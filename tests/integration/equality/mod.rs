@@ -115,9 +115,9 @@ impl Bench {
             fs::write(folder.join("rootfs.tar"), busybox_archive(&Docker::busybox())).expect("an archive");
             fs::write(folder.join("Dockerfile"), "FROM scratch\nADD rootfs.tar /\nCMD [\"/bin/sh\"]\n")
                 .expect("a file");
-            docker.must(["build", "-q", "-t", "busybox", "/work/busybox"]);
+            docker.must(["build", "-q", "-t", "busybox", "/exchange/busybox"]);
         }
-        docker.must(["save", "-o", "/work/busybox.tar", "busybox"]);
+        docker.must(["save", "-o", "/exchange/busybox.tar", "busybox"]);
         let users = [Identity::Own, Identity::Range, Identity::Single];
         let users = users.map(|identity| Builder::new(identity, &docker.work().join("busybox.tar")));
         let agent = Agent::start(&docker.work().join("agent"));
@@ -174,7 +174,7 @@ fn docker(docker: &Docker, case: &Case, arguments: &[(String, String)]) -> Resul
     let mut options = vec!["build".to_owned(), "--quiet".into(), "--network=host".into()];
     options.push("--provenance=false".into());
     if case.agent {
-        options.push("--ssh=default=/work/agent".into());
+        options.push("--ssh=default=/exchange/agent".into());
     }
     if let Some(target) = &case.target {
         options.push(format!("--target={target}"));
@@ -184,23 +184,23 @@ fn docker(docker: &Docker, case: &Case, arguments: &[(String, String)]) -> Resul
     }
     for (id, text) in &case.secrets {
         fs::write(docker.work().join(&case.name).join(id), text).expect("a file");
-        options.push(format!("--secret=id={id},src=/work/{}/{id}", case.name));
+        options.push(format!("--secret=id={id},src=/exchange/{}/{id}", case.name));
     }
     for name in case.bases() {
-        let place = format!("/work/{}/{name}", case.name);
+        let place = format!("/exchange/{}/{name}", case.name);
         let output = docker.docker(["build", "--quiet", "--network=host", "--tag", &name, &place]);
         if !output.status.success() {
             return Err(String::from_utf8_lossy(&output.stderr).into_owned());
         }
     }
     let tag = format!("case-{}", case.name);
-    options.extend(["--tag".into(), tag.clone(), format!("/work/{}/context", case.name)]);
+    options.extend(["--tag".into(), tag.clone(), format!("/exchange/{}/context", case.name)]);
     let output = docker.docker(&options);
     if !output.status.success() {
         return Err(String::from_utf8_lossy(&output.stderr).into_owned());
     }
     let archive = docker.work().join(&case.name).join("saved.tar");
-    let saved = docker.docker(["save", "--output", &format!("/work/{}/saved.tar", case.name), &tag]);
+    let saved = docker.docker(["save", "--output", &format!("/exchange/{}/saved.tar", case.name), &tag]);
     let words = String::from_utf8_lossy(&saved.stderr);
     if words.contains("empty export") {
         // It does not save what has no layers.

@@ -37,8 +37,8 @@ impl Images {
     }
 }
 
-/// `$1` is the folder with the engine, `$2` the one that it sees as `/work`, `$3` options of the daemon. A bare chroot would not do: containers start
-/// with `pivot_root`, which wants to stand on a mount.
+/// `$1` is the folder with the engine, `$2` the one that it sees as `/exchange`, `$3` options of the daemon. A bare chroot
+/// would not do: containers start with `pivot_root`, which wants to stand on a mount.
 const START: &str = r#"set -e
 root=$1 work=$2 options=$3
 mount --make-rprivate /
@@ -48,12 +48,13 @@ mount --rbind /dev "$root/dev"
 mount -t proc proc "$root/proc"
 mount -t tmpfs tmpfs "$root/run"
 mount -t tmpfs tmpfs "$root/tmp"
-mount --bind "$work" "$root/work"
+mkdir -p "$root/exchange"
+mount --bind "$work" "$root/exchange"
 cd "$root"
 pivot_root . old
 exec /usr/bin/busybox env -i PATH=/usr/sbin:/usr/bin HOME=/root OPTIONS="$options" /usr/bin/busybox sh -c '
   busybox umount -l /old
-  exec dockerd --host unix:///work/socket --data-root /work/data --exec-root /run/docker --pidfile /run/docker.pid \
+  exec dockerd --host unix:///exchange/socket --data-root /exchange/data --exec-root /run/docker --pidfile /run/docker.pid \
     --bridge none $OPTIONS \
     --iptables=false --ip6tables=false --ip-forward=false --ip-masq=false'
 "#;
@@ -87,7 +88,7 @@ impl Docker {
         Some(docker)
     }
 
-    /// A folder that the engine sees as `/work`.
+    /// A folder that the engine sees as `/exchange`.
     pub(crate) fn work(&self) -> &Path {
         self.work.path()
     }
@@ -96,7 +97,7 @@ impl Docker {
     pub(crate) fn docker<I: IntoIterator<Item = S>, S: AsRef<std::ffi::OsStr>>(&self, arguments: I) -> Output {
         let mut command = Command::new(tool("nsenter"));
         command.args(["--target", &self.init, "--mount", "--root", "--pid", "/usr/bin/busybox", "env", "-i"]);
-        command.args(["PATH=/usr/sbin:/usr/bin", "HOME=/root", "DOCKER_HOST=unix:///work/socket", "docker"]);
+        command.args(["PATH=/usr/sbin:/usr/bin", "HOME=/root", "DOCKER_HOST=unix:///exchange/socket", "docker"]);
         command.args(arguments).stdin(Stdio::null()).output().expect("nsenter can be run")
     }
 
@@ -194,7 +195,7 @@ fn unpack(apt: &Path, root: &Path) {
         let name = &folder["usr/".len()..];
         std::os::unix::fs::symlink(folder, root.join(name)).expect("a link");
     }
-    for folder in ["proc", "sys", "dev", "run", "tmp", "root", "work", "old"] {
+    for folder in ["proc", "sys", "dev", "run", "tmp", "root", "old"] {
         fs::create_dir_all(root.join(folder)).expect("a folder");
     }
     for package in fs::read_dir(apt.join("archives")).expect("packages").flatten() {
