@@ -12,12 +12,12 @@ use super::commands::Commands;
 use super::dockerfiles::{Dockerfiles, ImageKey};
 use super::examine::Examination;
 use super::export::{Exportable, asked};
-use super::image_inputs::{done, files, target};
+use super::image_inputs::{files, target};
 use super::secrets::{Agents, Secrets};
 use super::setup::Loaded;
 use crate::domain::{Arch, Digest, Error, ErrorKind, Event, ImageName, Outcome, PlainName, Result, ResultExt};
 use crate::engine::native::sandbox::Identity;
-use crate::engine::{Execution, StepResult, layer_path};
+use crate::engine::{Execution, layer_path};
 use crate::image::{
     self, Base, BuiltImage, Context, Folders, Ignore, LayerCache, Layout, Note, Origin, Ownership, Repository,
     RepositoryRequest, Request, Services, Steps,
@@ -184,8 +184,7 @@ impl<'a> Assembly<'a> {
     }
 
     fn waits_for(&self, key: &ImageKey, step: &Step) -> Option<String> {
-        let done = |id| matches!(self.execution.results.get(id), Some(StepResult::Done(_)));
-        if let Some(id) = step.needs.iter().find(|id| !done(*id)) {
+        if let Some(id) = step.needs.iter().find(|id| self.execution.done(id).is_none()) {
             return Some(id.to_string());
         }
         let state = self.state();
@@ -255,9 +254,7 @@ impl<'a> Assembly<'a> {
                 time: Duration::from_secs(self.options.test_timeout.into()),
             },
         };
-        if anew || !examination.was_passed(&built)? {
-            examination.examine(&built)?;
-        }
+        examination.examine(&built, anew)?;
         let written = built.ran || built.layers.iter().any(|layer| layer.origin == Origin::Written);
         let names = build.names_for(arch);
         self.layout.set_names(names.into_iter().map(|name| (name.to_string(), built.manifest.clone())))?;
@@ -279,7 +276,7 @@ impl<'a> Assembly<'a> {
     /// The program that runs an image's commands, where the machine cannot.
     fn emulator(&self, build: &ImageBuild) -> Result<Option<PathBuf>> {
         let Some(emulator) = &build.emulator else { return Ok(None) };
-        let record = done(self.execution, &emulator.step);
+        let record = self.execution.done(&emulator.step);
         let record = record.ok_or_else(|| Error::bug(format!("{} is not done", emulator.step)))?;
         Ok(Some(layer_path(&self.loaded.workshop.store, &record.key).join(&emulator.path)))
     }

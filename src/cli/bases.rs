@@ -4,7 +4,7 @@ use std::sync::{Arc, OnceLock};
 
 use super::setup::Loaded;
 use crate::domain::{Arch, Error, Result};
-use crate::engine::{Execution, StepResult, open_images};
+use crate::engine::{Execution, open_images};
 use crate::image::{BaseImage, Layout};
 use crate::plan::BaseName;
 
@@ -34,9 +34,7 @@ impl<'a> Bases<'a> {
     /// An environment error when the store has lost it.
     pub(super) fn find(&self, name: &str, arch: Arch) -> Result<Base> {
         let step = BaseName { name: name.to_owned(), arch }.step();
-        let Some(StepResult::Done(record)) = self.execution.results.get(&step) else {
-            return Err(Error::bug(format!("{step} is not done")));
-        };
+        let record = self.execution.done(&step).ok_or_else(|| Error::bug(format!("{step} is not done")))?;
         let layout = match self.layout.get() {
             Some(layout) => layout,
             None => {

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use super::setup::Loaded;
 use crate::domain::{Arch, ErrorKind, Result};
-use crate::engine::{Dist, Execution, Images, StepResult, execute};
+use crate::engine::{Dist, Execution, Images, execute};
 use crate::plan::{Plan, Work};
 use crate::store::Record;
 
@@ -40,7 +40,7 @@ pub(super) fn publish(
 ) -> Result<Vec<PathBuf>> {
     let mut records: BTreeMap<String, (Option<Arch>, Record)> = BTreeMap::new();
     for step in &plan.steps {
-        if let Some(StepResult::Done(record)) = execution.results.get(&step.id) {
+        if let Some(record) = execution.done(&step.id) {
             records.insert(step.id.to_string(), (step.arch, (**record).clone()));
         }
     }
@@ -53,7 +53,7 @@ pub(super) fn publish(
     let failed: BTreeSet<String> = plan
         .steps
         .iter()
-        .filter(|step| !matches!(execution.results.get(&step.id), Some(StepResult::Done(_))))
+        .filter(|step| execution.done(&step.id).is_none())
         .filter_map(|step| match (&step.work, step.arch) {
             (Work::Program(program), Some(arch)) => Some((program, arch)),
             _ => None,

@@ -6,7 +6,7 @@ use super::command_tests::CommandTests;
 use super::setup::Loaded;
 use super::test_files::TestFile;
 use crate::domain::{Arch, Digest, Error, Result, ResultExt};
-use crate::engine::{Execution, StepResult};
+use crate::engine::Execution;
 use crate::image::{BuiltImage, Content, Layout, MergedImage};
 use crate::plan::ImageBuild;
 use crate::store::Bucket;
@@ -46,17 +46,6 @@ fn own(name: &str) -> Option<String> {
 }
 
 impl Examination<'_> {
-    /// Whether an image with the same contents has passed the same tests before, or there is nothing to look at: static
-    /// programs fit everywhere.
-    pub(super) fn was_passed(&self, built: &BuiltImage) -> Result<bool> {
-        let programs = self.programs()?;
-        if programs.is_empty() && self.tests.is_empty() {
-            return Ok(true);
-        }
-        let store = &self.loaded.workshop.store;
-        Ok(store.read_json::<bool>(Bucket::Examinations, &self.key(built, &programs)) == Some(true))
-    }
-
     fn key(&self, built: &BuiltImage, programs: &[(Digest, Facts)]) -> Digest {
         let names = self.tests.iter().flat_map(|test| &test.spec.container_run_options.env_vars);
         Digest::of_json(&Key {
@@ -69,15 +58,25 @@ impl Examination<'_> {
         })
     }
 
-    /// Looks at everything, and remembers that it was in order.
+    /// Looks at everything, and remembers that it was in order: unless `anew`, an image with the same contents that has
+    /// passed the same tests has passed.
     ///
     /// # Errors
     /// A build error that names all that is wrong.
-    pub(super) fn examine(&self, built: &BuiltImage) -> Result<()> {
+    pub(super) fn examine(&self, built: &BuiltImage, anew: bool) -> Result<()> {
         let programs = self.programs()?;
+        // Static programs fit everywhere.
+        if programs.is_empty() && self.tests.is_empty() {
+            return Ok(());
+        }
+        let store = &self.loaded.workshop.store;
+        let key = self.key(built, &programs);
+        if !anew && store.read_json::<bool>(Bucket::Examinations, &key) == Some(true) {
+            return Ok(());
+        }
         let looks_at_files = |test: &TestFile| structure::looks_at_files(&test.spec);
         let merged = if !programs.is_empty() || self.tests.iter().any(looks_at_files) {
-            let scratch = self.loaded.workshop.store.scratch()?;
+            let scratch = store.scratch()?;
             let image = MergedImage::read(self.layout, &built.manifest, scratch.path())?;
             self.check_programs(&programs, &image)?;
             Some((image, scratch))
@@ -99,10 +98,7 @@ impl Examination<'_> {
         if !wrong.is_empty() {
             return Err(Error::build(format!("the image does not pass its tests:\n{}", wrong.join("\n"))));
         }
-        if programs.is_empty() && self.tests.is_empty() {
-            return Ok(());
-        }
-        self.loaded.workshop.store.save_json(Bucket::Examinations, &self.key(built, &programs), &true)
+        store.save_json(Bucket::Examinations, &key, &true)
     }
 
     fn check_programs(&self, programs: &[(Digest, Facts)], image: &MergedImage) -> Result<()> {
@@ -132,7 +128,7 @@ impl Examination<'_> {
     fn programs(&self) -> Result<Vec<(Digest, Facts)>> {
         let mut programs = Vec::new();
         for program in self.build.programs.values() {
-            let Some(StepResult::Done(record)) = self.execution.results.get(&program.step) else { continue };
+            let Some(record) = self.execution.done(&program.step) else { continue };
             let Some(output) = record.outputs.get(program.output.as_str()) else { continue };
             let Some(facts) = output.facts.clone() else { continue };
             let subject: Subject = serde_json::from_value(facts).or_bug(|| format!("facts of {}", program.output))?;

@@ -6,18 +6,18 @@ use std::sync::Arc;
 
 use super::bases::Bases;
 use super::dockerfiles::{Dockerfiles, ImageKey};
-use super::image_inputs::{done, files, target};
+use super::image_inputs::{files, target};
 use super::setup::Loaded;
 use crate::domain::{Arch, Error, Result, ResultExt};
 use crate::engine::native::sandbox::Identity;
-use crate::engine::{Execution, StepResult, states};
+use crate::engine::{Execution, StepResult, survey};
 use crate::image::{
     Base, Context, FinishedStage, Folders, ForeseenStage, ForeseenStep, Ignore, LayerCache, Layout, Ownership,
     Repository, RepositoryRequest, Request, Services, StepState, Steps, Unknown, foresee,
 };
 use crate::plan::{
-    BaseName, Goal, ImageBuild, InstructionState, InstructionView, Instructions, Plan, ProjectImages, StageView, State,
-    Step, StepId, Work, plan,
+    BaseName, Goal, ImageBuild, InstructionState, InstructionView, Instructions, Plan, ProjectImages, StageView, Step,
+    StepId, Work, plan,
 };
 use crate::source::{CheckedOut, Checkout};
 use crate::store::{Bucket, Scratch, Store};
@@ -85,11 +85,8 @@ fn images(plan: &Plan) -> BTreeMap<ImageKey, (&Step, &ImageBuild)> {
 /// What is done already, as if it had just been done.
 fn known(loaded: &Loaded, plan: &Plan) -> Execution {
     let store = &loaded.workshop.store;
-    let states = states(store, &loaded.workshop.scope(), plan);
-    let done = states.into_iter().filter_map(|(id, state)| match state {
-        State::Cached { key } => Some((id, StepResult::Done(Arc::new(store.record(&key)?)))),
-        State::Build { .. } => None,
-    });
+    let known = survey(store, &loaded.workshop.scope(), &plan.steps);
+    let done = known.into_iter().filter_map(|(id, found)| Some((id, StepResult::Done(Arc::new(found.ok()?.record?)))));
     Execution { results: done.collect(), errors: Vec::new() }
 }
 
@@ -146,7 +143,7 @@ impl Foreseer<'_> {
             };
         }
         let step = BaseName { name: name.to_owned(), arch }.step();
-        if done(self.execution, &step).is_none() {
+        if self.execution.done(&step).is_none() {
             return Err(Unknown(format!("{step} is there")).into());
         }
         let base = self.bases.find(name, arch)?;

@@ -5,10 +5,10 @@ use std::path::PathBuf;
 
 use super::setup::Loaded;
 use crate::domain::{Arch, Result, ResultExt};
-use crate::engine::{Execution, StepResult, layer_path};
+use crate::engine::{Execution, layer_path};
 use crate::image::{self, Target};
 use crate::plan::{ImageBuild, StepId};
-use crate::store::{Bucket, Record};
+use crate::store::Bucket;
 
 /// Files in layers carry no date: a commit that changes no file then changes no layer.
 const FILE_TIME: u64 = 0;
@@ -40,7 +40,7 @@ pub(super) fn files(
     let mut files: BTreeMap<PathBuf, PathBuf> =
         build.files.iter().map(|(inside, path)| (inside.into(), path.clone())).collect();
     for (inside, program) in &build.programs {
-        let path = match done(execution, &program.step) {
+        let path = match execution.done(&program.step) {
             Some(record) => {
                 let path = store.place(Bucket::Outputs, &record.key).join(program.output.as_str());
                 let metadata = path.symlink_metadata().or_environment(|| format!("cannot read {}", path.display()))?;
@@ -54,19 +54,11 @@ pub(super) fn files(
         files.insert(inside.into(), path);
     }
     for (inside, emulator) in &build.emulators {
-        let path = match done(execution, &emulator.step) {
+        let path = match execution.done(&emulator.step) {
             Some(record) => layer_path(store, &record.key).join(&emulator.path),
             None => undone(&emulator.step)?,
         };
         files.insert(inside.into(), path);
     }
     Ok(files)
-}
-
-/// The record of a step that is done.
-pub(super) fn done<'a>(execution: &'a Execution, step: &StepId) -> Option<&'a Record> {
-    match execution.results.get(step) {
-        Some(StepResult::Done(record)) => Some(record),
-        _ => None,
-    }
 }

@@ -6,7 +6,6 @@ use super::arguments::{BuilderOptions, RunOptions};
 use super::build::build;
 use super::setup::{Setup, epoch, exit};
 use crate::domain::{Digest, Error, Result};
-use crate::engine::StepResult;
 use crate::engine::native::sandbox::{Identity, Isolation, Network, Stdio, Waiting};
 use crate::engine::native::{Interactive, Root, run_interactive};
 use crate::plan::{BuilderCommand, Goal, StepId, builder_command, plan};
@@ -47,9 +46,9 @@ async fn inside(setup: &Setup<'_>, options: &BuilderOptions, argv: Vec<String>) 
         builder_command(&loaded.project, &loaded.facts, &plan, options.arch, argv, options.network)?;
     let keys = |ids: &[StepId]| -> Result<Vec<Digest>> {
         ids.iter()
-            .map(|id| match built.execution.results.get(id) {
-                Some(StepResult::Done(record)) => Ok(record.key),
-                _ => Err(Error::bug(format!("{id} is not done"))),
+            .map(|id| {
+                let record = built.execution.done(id).ok_or_else(|| Error::bug(format!("{id} is not done")))?;
+                Ok(record.key)
             })
             .collect()
     };

@@ -1,7 +1,6 @@
 //! `xbuild test`
 
 use std::process::ExitCode;
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::arguments::TestOptions;
@@ -9,8 +8,8 @@ use super::build::build;
 use super::setup::{Loaded, Setup, exit};
 use crate::config::Binary;
 use crate::domain::{Arch, Error, ErrorKind, Event, Name, Outcome, Result};
+use crate::engine::Execution;
 use crate::engine::native::{ProgramTest, run_test};
-use crate::engine::{Execution, StepResult};
 use crate::plan::{Goal, Plan, StepId, Work, plan, test_command};
 
 pub(super) async fn run(setup: &Setup<'_>, options: &TestOptions) -> Result<ExitCode> {
@@ -89,16 +88,12 @@ fn prepare(
     arch: Arch,
     text: &str,
 ) -> Result<Result<ProgramTest, StepId>> {
-    let done = |id: &StepId| match execution.results.get(id) {
-        Some(StepResult::Done(record)) => Some(Arc::clone(record)),
-        _ => None,
-    };
     let id = StepId::new(&["binary", name.as_str(), arch.name()]);
-    let Some(record) = done(&id) else { return Ok(Err(id)) };
+    let Some(record) = execution.done(&id) else { return Ok(Err(id)) };
     let root = plan.steps.iter().find(|step| step.id == id).map(|step| step.needs.clone()).unwrap_or_default();
     let mut layers = Vec::new();
     for id in root {
-        match done(&id) {
+        match execution.done(&id) {
             Some(record) => layers.push(record.key),
             None => return Ok(Err(id)),
         }
@@ -107,7 +102,7 @@ fn prepare(
     if arch != loaded.facts.host {
         let emulators = plan.steps.iter().find(|step| matches!(&step.work, Work::Packages(l) if !l.keep.is_empty()));
         let id = emulators.map(|step| step.id.clone()).ok_or_else(|| Error::bug("a test without an emulator"))?;
-        let Some(layer) = done(&id) else { return Ok(Err(id)) };
+        let Some(layer) = execution.done(&id) else { return Ok(Err(id)) };
         let program = crate::config::Variables::of_arch(arch).expand(&loaded.project.toolchain.emulator.program)?;
         emulator = Some((layer.key, program));
     }

@@ -113,12 +113,16 @@ fn is_whole(store: &Store, step: &Step, record: &Record) -> bool {
     }
 }
 
-/// Looks all steps up, as far as that can be done before anything runs; else why it cannot.
-pub fn survey(store: &Store, scope: &str, plan: &Plan) -> BTreeMap<StepId, Result<Assessment, String>> {
+/// Looks steps up, those that others need first, as far as that can be done before anything runs; else why it cannot.
+pub fn survey<'a>(
+    store: &Store,
+    scope: &str,
+    steps: impl IntoIterator<Item = &'a Step>,
+) -> BTreeMap<StepId, Result<Assessment, String>> {
     let mut digests: BTreeMap<StepId, Digest> = BTreeMap::new();
     let mut lists: BTreeMap<StepId, Digest> = BTreeMap::new();
     let mut known = BTreeMap::new();
-    for step in &plan.steps {
+    for step in steps {
         let mut waits = step.needs.iter().find(|id| !digests.contains_key(*id)).map(|id| format!("after {id}"));
         let mut resolved = None;
         if let Work::Packages(layer) = &step.work {
@@ -153,7 +157,7 @@ pub fn survey(store: &Store, scope: &str, plan: &Plan) -> BTreeMap<StepId, Resul
 
 /// The states of all steps, as far as they can be known before anything runs.
 pub fn states(store: &Store, scope: &str, plan: &Plan) -> BTreeMap<StepId, State> {
-    let mut known = survey(store, scope, plan);
+    let mut known = survey(store, scope, &plan.steps);
     let state = |step: &Step| match known.remove(&step.id) {
         Some(Ok(Assessment { key, record: Some(_), .. })) => State::Cached { key },
         Some(Ok(Assessment { key, .. })) if matches!(step.work, Work::Image(_)) => {

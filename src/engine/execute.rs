@@ -22,6 +22,16 @@ pub struct Execution {
     pub errors: Vec<(StepId, Error)>,
 }
 
+impl Execution {
+    /// The record of a step that is done.
+    pub fn done(&self, step: &StepId) -> Option<&Arc<Record>> {
+        match self.results.get(step) {
+            Some(StepResult::Done(record)) => Some(record),
+            _ => None,
+        }
+    }
+}
+
 /// Runs all steps but images. Failures are in the result; an error means that the run itself could not go on.
 ///
 /// # Errors
@@ -57,9 +67,11 @@ pub async fn execute(workshop: &Arc<Workshop>, plan: &Plan) -> Result<Execution>
 /// What a look at the store leaves to do: package layers, which know each other, and all other steps but images. The rest
 /// is told to be done: no task has to be started to find that nothing is to be done.
 fn left(workshop: &Workshop, board: &Board, plan: &Plan) -> (Vec<Step>, Vec<Step>) {
+    // What a name stands for may have to be asked again.
+    let kept = plan.steps.iter().filter(|step| !matches!(step.work, Work::Image(_) | Work::Base(_)));
     let mut known = match workshop.update {
         true => BTreeMap::new(),
-        false => survey(&workshop.store, &workshop.scope(), plan),
+        false => survey(&workshop.store, &workshop.scope(), kept),
     };
     let mut record = |step: &Step| known.remove(&step.id).and_then(|found| found.ok()?.record);
     let (packages, others): (Vec<&Step>, Vec<&Step>) = plan
@@ -79,9 +91,8 @@ fn left(workshop: &Workshop, board: &Board, plan: &Plan) -> (Vec<Step>, Vec<Step
     let mut left = Vec::new();
     for step in others {
         match record(step) {
-            // What a name stands for may have to be asked again.
-            Some(record) if !matches!(step.work, Work::Base(_)) => done(step, record),
-            _ => left.push(step.clone()),
+            Some(record) => done(step, record),
+            None => left.push(step.clone()),
         }
     }
     (packages, left)
