@@ -6,8 +6,9 @@ use super::arguments::{BuilderOptions, RunOptions};
 use super::build::build;
 use super::setup::{Setup, epoch, exit};
 use crate::domain::{Digest, Error, Result};
+use crate::engine::native::Root;
 use crate::engine::native::sandbox::{Identity, Isolation, Network, Stdio, Waiting};
-use crate::engine::native::{Interactive, Root, run_interactive};
+use crate::engine::{Interactive, run_interactive};
 use crate::plan::{BuilderCommand, Goal, StepId, builder_command, plan};
 use crate::source::GitFacts;
 
@@ -55,7 +56,7 @@ async fn inside(setup: &Setup<'_>, options: &BuilderOptions, argv: Vec<String>) 
     let root = Root { compilers: keys(&root)?, libraries: keys(&libraries)? };
     setup.printer.finish();
     let workshop = loaded.workshop.clone();
-    let request = Interactive { waiting, root, command, git_folders: git.folders };
+    let request = Interactive { waiting: Some(waiting), root, command, git_folders: git.folders };
     let exit = tokio::task::spawn_blocking(move || run_interactive(&workshop, request))
         .await
         .map_err(|error| Error::bug("a command panicked").because(error))??;

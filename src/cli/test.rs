@@ -8,8 +8,8 @@ use super::build::build;
 use super::setup::{Loaded, Setup, exit};
 use crate::config::Binary;
 use crate::domain::{Arch, Error, ErrorKind, Event, Name, Outcome, Result};
-use crate::engine::Execution;
-use crate::engine::native::{ProgramTest, run_test};
+use crate::engine::native::Root;
+use crate::engine::{Execution, ProgramTest, run_test};
 use crate::plan::{Goal, Plan, StepId, Work, plan, test_command};
 
 pub(super) async fn run(setup: &Setup<'_>, options: &TestOptions) -> Result<ExitCode> {
@@ -90,12 +90,18 @@ fn prepare(
 ) -> Result<Result<ProgramTest, StepId>> {
     let id = StepId::new(&["binary", name.as_str(), arch.name()]);
     let Some(record) = execution.done(&id) else { return Ok(Err(id)) };
-    let root = plan.steps.iter().find(|step| step.id == id).map(|step| step.needs.clone()).unwrap_or_default();
-    let mut layers = Vec::new();
-    for id in root {
-        match execution.done(&id) {
-            Some(record) => layers.push(record.key),
-            None => return Ok(Err(id)),
+    let program = plan.steps.iter().find_map(|step| match &step.work {
+        Work::Program(program) if step.id == id => Some(program),
+        _ => None,
+    });
+    let program = program.ok_or_else(|| Error::bug(format!("the plan has no step {id}")))?;
+    let mut root = Root::default();
+    for (ids, keys) in [(&program.root, &mut root.compilers), (&program.libraries, &mut root.libraries)] {
+        for id in ids {
+            match execution.done(id) {
+                Some(record) => keys.push(record.key),
+                None => return Ok(Err(id.clone())),
+            }
         }
     }
     let mut emulator = None;
@@ -107,5 +113,5 @@ fn prepare(
         emulator = Some((layer.key, program));
     }
     let command = test_command(&loaded.project, &loaded.facts, binary, arch, text)?;
-    Ok(Ok(ProgramTest { arch, layers, outputs: record.key, emulator, command }))
+    Ok(Ok(ProgramTest { arch, root, outputs: record.key, emulator, command }))
 }

@@ -7,8 +7,8 @@ use std::time::{Duration, Instant};
 use tokio::task::JoinSet;
 
 use super::board::{Board, Job, StepResult};
-use super::native::{Root, build, packages};
-use super::{BaseChoice, Workshop, assess, bases, survey};
+use super::native::{Root, packages};
+use super::{BaseChoice, Workshop, assess, bases, build, survey};
 use crate::domain::{Digest, Error, Event, Outcome, Result};
 use crate::plan::{Plan, ProgramSource, Step, StepId, Work};
 use crate::store::Record;

@@ -3,9 +3,12 @@
 mod assess;
 mod bases;
 mod board;
+mod build;
 mod dist;
 mod execute;
 pub mod native;
+mod session;
+mod try_out;
 mod workshop;
 
 pub use assess::{Assessment, Resolution, Resolved, assess, layer_path, resolution_key, states, survey};
@@ -13,4 +16,5 @@ pub use bases::{BaseChoice, known_choice, open_images};
 pub use board::StepResult;
 pub use dist::{BuildRecord, Dist, Images};
 pub use execute::{Execution, execute};
+pub use try_out::{Interactive, ProgramTest, run_interactive, run_test};
 pub use workshop::{Workshop, WorkshopOptions};

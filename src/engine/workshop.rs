@@ -6,7 +6,9 @@ use std::sync::{Arc, OnceLock};
 
 use tokio::sync::{Mutex, Semaphore};
 
+use super::native::Native;
 use super::native::sandbox::{Identity, Stop};
+use super::session::Engine;
 use crate::debian::Mirrors;
 use crate::domain::{Arch, Digest, Events, Result};
 use crate::registry;
@@ -20,6 +22,8 @@ pub struct Workshop {
     pub events: Events,
     /// Stops the run.
     pub stop: Stop,
+    /// What runs commands.
+    pub(super) engine: Box<dyn Engine>,
     /// How sandboxes map ids.
     pub identity: Identity,
     /// The machine's architecture.
@@ -72,6 +76,7 @@ impl Workshop {
             store,
             events,
             stop,
+            engine: Box::new(Native),
             identity: Identity::detect(),
             host: Arch::host()?,
             project,

@@ -1,13 +1,12 @@
 //! The built-in engine: package layers, overlay root file systems, namespaces.
 
-pub(super) mod build;
 pub(super) mod configure;
 mod layer;
 pub(super) mod packages;
 mod root;
+mod run;
 pub mod sandbox;
-mod try_out;
 
 pub use layer::tree_digest;
 pub use root::{Root, RootRequest, open_root, remove_as_root};
-pub use try_out::{Interactive, ProgramTest, run_interactive, run_test};
+pub(super) use run::Native;

@@ -2,12 +2,13 @@
 
 use std::path::PathBuf;
 
-use super::build::{cache_mount, source_mounts};
-use super::root::{Root, RootRequest, open_root};
-use super::sandbox::{self, Command, Emulator, Exit, Limits, Mount, Network, Stdio, Waiting};
+use super::Workshop;
+use super::native::Root;
+use super::native::sandbox::{Command, Emulator, Exit, Limits, Waiting};
+use super::session::{OutputFolder, Session, Source, run_one};
 use crate::domain::{Arch, Digest, Error, Event, Result};
-use crate::engine::{Workshop, layer_path};
-use crate::plan::{self, OUTPUT};
+use crate::engine::layer_path;
+use crate::plan;
 use crate::store::Bucket;
 
 /// A test of one program on one architecture.
@@ -15,8 +16,8 @@ use crate::store::Bucket;
 pub struct ProgramTest {
     /// The program's.
     pub arch: Arch,
-    /// Keys of the builder's layers, lowest first.
-    pub layers: Vec<Digest>,
+    /// The builder.
+    pub root: Root,
     /// Key of the step that made the program.
     pub outputs: Digest,
     /// Key of the layer with the emulator, and the emulator's path in it.
@@ -27,8 +28,8 @@ pub struct ProgramTest {
 
 /// A command with xbuild's own streams and terminal.
 pub struct Interactive {
-    /// The process that becomes its sandbox, started with xbuild's own streams.
-    pub waiting: Waiting,
+    /// The process that becomes its sandbox, where there is one.
+    pub waiting: Option<Waiting>,
     /// The builder's layers.
     pub root: Root,
     /// What runs.
@@ -43,22 +44,27 @@ pub struct Interactive {
 /// When the test fails, or cannot be run.
 pub fn run_test(workshop: &Workshop, test: &ProgramTest, step: &str) -> Result<()> {
     let scratch = workshop.store.scratch()?;
-    let request = RootRequest { layers: &test.layers, upper: None, scratch: &scratch, network: Network::None };
-    let mut spec = open_root(workshop, request)?;
-    let upper = scratch.folder("source")?;
-    spec.mounts.extend(source_mounts(workshop, &scratch, None, &upper, &workshop.git_folders)?);
-    let source = workshop.store.place(Bucket::Outputs, &test.outputs);
-    spec.mounts.push(Mount::Bind { source, target: OUTPUT.into(), read_only: true });
-    if let Some((layer, path)) = &test.emulator {
-        let program = layer_path(&workshop.store, layer).join(path);
-        spec.emulators.push(Emulator { arch: test.arch, program });
-    }
-    spec.commands.push(command(workshop, &test.command));
+    let programs = workshop.store.place(Bucket::Outputs, &test.outputs);
+    let emulator = test
+        .emulator
+        .as_ref()
+        .map(|(layer, path)| Emulator { arch: test.arch, program: layer_path(&workshop.store, layer).join(path) });
+    let session = Session {
+        root: &test.root,
+        source: Source::Tree { git_folders: &workshop.git_folders, prepared: None, changes: None },
+        output: OutputFolder::Programs(&programs),
+        cached: false,
+        network: false,
+        commands: vec![command(workshop, &test.command)],
+        parallel: 1,
+        emulator,
+        scratch: &scratch,
+    };
     let mut output = |stream, bytes: &[u8]| {
         let text = String::from_utf8_lossy(bytes).into_owned();
         workshop.events.emit(Event::Output { step: step.to_owned(), stream, text });
     };
-    let exit = sandbox::run_one(&spec, &workshop.stop, &mut output)?;
+    let exit = run_one(workshop, &session, &mut output)?;
     if exit.success() { Ok(()) } else { Err(Error::build(format!("{step} failed: {exit}"))) }
 }
 
@@ -68,21 +74,22 @@ pub fn run_test(workshop: &Workshop, test: &ProgramTest, step: &str) -> Result<(
 /// When the command cannot be run; how it ended is no error.
 pub fn run_interactive(workshop: &Workshop, request: Interactive) -> Result<Exit> {
     let scratch = workshop.store.scratch()?;
-    let network = if request.command.network { Network::Host } else { Network::None };
-    let root = RootRequest { layers: &request.root.layers(), upper: None, scratch: &scratch, network };
-    let mut spec = open_root(workshop, root)?;
-    let upper = scratch.folder("source")?;
-    spec.mounts.extend(source_mounts(workshop, &scratch, None, &upper, &request.git_folders)?);
-    let source = scratch.folder("out")?;
-    spec.mounts.push(Mount::Bind { source, target: OUTPUT.into(), read_only: false });
-    spec.mounts.push(cache_mount(workshop, &request.root)?);
-    spec.commands.push(command(workshop, &request.command));
-    spec.stdio = Stdio::Inherited;
-    let (exit, ending) = request.waiting.run_one(&spec, &workshop.stop, &mut |_, _| {})?;
-    // On one processor, while the kernel takes the mounts apart on the other one.
+    let out = scratch.folder("out")?;
+    let session = Session {
+        root: &request.root,
+        source: Source::Tree { git_folders: &request.git_folders, prepared: None, changes: None },
+        output: OutputFolder::Empty(&out),
+        cached: true,
+        network: request.command.network,
+        commands: vec![command(workshop, &request.command)],
+        parallel: 1,
+        emulator: None,
+        scratch: &scratch,
+    };
+    let interaction = workshop.engine.interact(workshop, &session, request.waiting)?;
+    // On one processor, while the kernel takes the sandbox apart on the other one.
     drop(scratch);
-    drop(ending);
-    Ok(exit)
+    Ok(interaction.exit)
 }
 
 fn command(workshop: &Workshop, command: &plan::Command) -> Command {

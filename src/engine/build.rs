@@ -1,4 +1,4 @@
-//! Runs the commands of libraries and programs in sandboxes, and takes out what they made.
+//! Runs the commands of libraries and programs, and keeps what they made: the same whichever engine runs them.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -7,17 +7,15 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use super::root::{Root, RootRequest, open_root};
-use super::sandbox::{self, Command, Exit, Limits, Mount, Network, Notice, Spec};
-use super::tree_digest;
+use super::board::{Board, Job};
+use super::native::sandbox::{Command, Exit, Limits, Notice};
+use super::native::tree_digest;
+use super::session::{Left, OutputFolder, Session, Source, run_one};
+use super::{Workshop, layer_path};
 use crate::domain::{Digest, Error, Event, Outcome, Result, ResultExt, Stream};
-use crate::engine::board::{Board, Job};
-use crate::engine::{Workshop, layer_path};
-use crate::plan::{
-    self, ArchiveLayer, CACHE, LibraryBuild, OUTPUT, Preparation, ProgramBuild, ProgramSource, SOURCE, Work,
-};
+use crate::plan::{self, ArchiveLayer, LibraryBuild, OUTPUT, Preparation, ProgramBuild, ProgramSource, SOURCE, Work};
 use crate::source::{Fetcher, fetch, unpack};
-use crate::store::{Bucket, KeyLock, Output, Record, Scratch, Source, mark_used};
+use crate::store::{self, Bucket, KeyLock, Output, Record, Scratch};
 use crate::verify::{Expectations, Subject};
 
 /// Makes steps that share a sandbox, and tells of each. An error holds for all that were not told of.
@@ -41,7 +39,7 @@ pub(crate) async fn build(workshop: &Arc<Workshop>, board: &Arc<Board>, mut jobs
         let fetcher =
             Fetcher { store: &workshop.store, events: &workshop.events, mirror: &mirror, offline: workshop.offline };
         let (path, source) = fetch(&fetcher, archive, jobs[0].step.id.as_str()).await?;
-        let source = source.unwrap_or(Source { from: "the store".into(), sha256: archive.sha256 });
+        let source = source.unwrap_or(store::Source { from: "the store".into(), sha256: archive.sha256 });
         fetched = Some((path, source));
     }
     let (workshop, board) = (workshop.clone(), board.clone());
@@ -59,7 +57,7 @@ async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T> + Send + '
 struct Build<'a> {
     workshop: &'a Workshop,
     board: &'a Board,
-    fetched: Option<(PathBuf, Source)>,
+    fetched: Option<(PathBuf, store::Source)>,
     started: Instant,
 }
 
@@ -97,12 +95,19 @@ impl Build<'_> {
     fn library(&self, job: &Job, library: &LibraryBuild, scratch: &Scratch) -> Result<()> {
         let source = self.unpack(scratch)?;
         let out = scratch.folder("out")?;
-        let mut spec = self.spec(job, scratch, false)?;
-        spec.mounts.push(Mount::Bind { source, target: SOURCE.into(), read_only: false });
-        spec.mounts.push(Mount::Bind { source: out.clone(), target: OUTPUT.into(), read_only: false });
-        spec.commands.push(self.command(&library.command));
+        let session = Session {
+            root: &job.root,
+            source: Source::Folder(&source),
+            output: OutputFolder::Empty(&out),
+            cached: false,
+            network: false,
+            commands: vec![self.command(&library.command)],
+            parallel: 1,
+            emulator: None,
+            scratch,
+        };
         self.started(job);
-        let exit = sandbox::run_one(&spec, &self.workshop.stop, &mut |stream, bytes| self.output(job, stream, bytes))?;
+        let exit = run_one(self.workshop, &session, &mut |stream, bytes| self.output(job, stream, bytes))?;
         if !exit.success() {
             return Err(failure(job, &exit));
         }
@@ -118,56 +123,59 @@ impl Build<'_> {
 
     /// Runs a command on the project's tree, and keeps what it changed there.
     fn preparation(&self, job: &Job, preparation: &Preparation, scratch: &Scratch) -> Result<()> {
-        let mut spec = self.spec(job, scratch, false)?;
-        let upper = scratch.folder("source")?;
-        spec.mounts.extend(source_mounts(self.workshop, scratch, None, &upper, &self.workshop.git_folders)?);
-        spec.mounts.push(cache_mount(self.workshop, &job.root)?);
-        spec.commands.push(self.command(&preparation.command));
+        let changes = scratch.folder("source")?;
+        let out = scratch.folder("out")?;
+        let session = Session {
+            root: &job.root,
+            source: Source::Tree { git_folders: &self.workshop.git_folders, prepared: None, changes: Some(&changes) },
+            output: OutputFolder::Empty(&out),
+            cached: true,
+            network: false,
+            commands: vec![self.command(&preparation.command)],
+            parallel: 1,
+            emulator: None,
+            scratch,
+        };
         self.started(job);
-        let exit = sandbox::run_one(&spec, &self.workshop.stop, &mut |stream, bytes| self.output(job, stream, bytes))?;
+        let exit = run_one(self.workshop, &session, &mut |stream, bytes| self.output(job, stream, bytes))?;
         if !exit.success() {
             return Err(Error::build(format!("the project's `prepare` failed: {exit}")));
         }
-        // Where something was mounted is no part of the result.
-        let _ = fs::remove_dir(upper.join("dist"));
-        self.keep_layer(job, &upper, exit.cpu)
+        self.keep_layer(job, &changes, exit.cpu)
     }
 
     fn programs(&self, jobs: &[Job], scratch: &Scratch) -> Result<()> {
         let Work::Program(first) = &jobs[0].step.work else { return Err(Error::bug("a step of another kind")) };
         let out = scratch.folder("out")?;
-        let mut spec = self.spec(&jobs[0], scratch, first.command.network)?;
-        let trees: Vec<PathBuf> = match &first.source {
-            ProgramSource::Tree => {
-                let upper = scratch.folder("source")?;
-                let prepared = jobs[0].prepared.map(|key| layer_path(&self.workshop.store, &key));
-                spec.mounts.extend(source_mounts(
-                    self.workshop,
-                    scratch,
-                    prepared.as_deref(),
-                    &upper,
-                    &self.workshop.git_folders,
-                )?);
-                [upper].into_iter().chain(prepared).collect()
-            }
-            ProgramSource::Archive(_) => {
-                let tree = self.unpack(scratch)?;
-                spec.mounts.push(Mount::Bind { source: tree.clone(), target: SOURCE.into(), read_only: false });
-                vec![tree]
-            }
+        let archive = match &first.source {
+            ProgramSource::Tree => None,
+            ProgramSource::Archive(_) => Some(self.unpack(scratch)?),
         };
-        spec.mounts.push(Mount::Bind { source: out.clone(), target: OUTPUT.into(), read_only: false });
-        spec.mounts.push(cache_mount(self.workshop, &jobs[0].root)?);
+        let source = match &archive {
+            None => Source::Tree { git_folders: &self.workshop.git_folders, prepared: jobs[0].prepared, changes: None },
+            Some(folder) => Source::Folder(folder),
+        };
+        let mut commands = Vec::new();
         for job in jobs {
             let Work::Program(program) = &job.step.work else { return Err(Error::bug("a step of another kind")) };
-            spec.commands.push(self.command(&program.command));
+            commands.push(self.command(&program.command));
         }
-        // `go build` uses all processors but for its last step, linking. On a larger machine several link at once.
-        spec.parallel = (self.workshop.jobs / 4).max(1);
-        sandbox::run(&spec, &self.workshop.stop, &mut |index, notice| match notice {
+        let session = Session {
+            root: &jobs[0].root,
+            source,
+            output: OutputFolder::Empty(&out),
+            cached: true,
+            network: first.command.network,
+            commands,
+            // `go build` uses all processors but for its last step, linking. On a larger machine several link at once.
+            parallel: (self.workshop.jobs / 4).max(1),
+            emulator: None,
+            scratch,
+        };
+        self.workshop.engine.run(self.workshop, &session, &mut |index, notice, left| match notice {
             Notice::Started => self.started(&jobs[index]),
             Notice::Output(stream, bytes) => self.output(&jobs[index], stream, bytes),
-            Notice::Exited(exit) => self.finished(&jobs[index], &exit, &out, &trees, scratch),
+            Notice::Exited(exit) => self.finished(&jobs[index], &exit, left, scratch),
         })
     }
 
@@ -182,10 +190,10 @@ impl Build<'_> {
     }
 
     /// Takes a program out of the sandbox as soon as it is made, and tells everybody.
-    fn finished(&self, job: &Job, exit: &Exit, out: &Path, trees: &[PathBuf], scratch: &Scratch) {
+    fn finished(&self, job: &Job, exit: &Exit, left: &dyn Left, scratch: &Scratch) {
         let took = Duration::from_secs_f64(exit.wall.max(0.0));
         let result = match exit.success() {
-            true => self.keep_programs(job, out, trees, scratch, exit),
+            true => self.keep_programs(job, left, scratch, exit),
             false => Err(failure(job, exit)),
         };
         match result {
@@ -199,11 +207,6 @@ impl Build<'_> {
         let folder = scratch.folder("archive")?;
         unpack(path, &folder, &format!("{} (from {})", source.sha256, source.from))?;
         Ok(folder.join("tree"))
-    }
-
-    fn spec(&self, job: &Job, scratch: &Scratch, network: bool) -> Result<Spec> {
-        let network = if network { Network::Host } else { Network::None };
-        open_root(self.workshop, RootRequest { layers: &job.root.layers(), upper: None, scratch, network })
     }
 
     fn command(&self, command: &plan::Command) -> Command {
@@ -237,25 +240,13 @@ impl Build<'_> {
         Ok(())
     }
 
-    fn keep_programs(
-        &self,
-        job: &Job,
-        out: &Path,
-        trees: &[PathBuf],
-        scratch: &Scratch,
-        exit: &Exit,
-    ) -> Result<Record> {
+    fn keep_programs(&self, job: &Job, left: &dyn Left, scratch: &Scratch, exit: &Exit) -> Result<Record> {
         let Work::Program(program) = &job.step.work else { return Err(Error::bug("a step of another kind")) };
         let folder = scratch.folder(&job.assessment.key.hex())?;
         let mut outputs = BTreeMap::new();
-        let own = [out.to_owned()];
         for output in &program.outputs {
-            // A file of the tree is as the command left it, else as the preparation did.
-            let (roots, path) = match &output.path {
-                Some(path) => (trees, path.as_str()),
-                None => (own.as_slice(), output.name.as_str()),
-            };
-            let file = inside(roots, path).map_err(|cause| {
+            let path = output.path.as_deref().unwrap_or(output.name.as_str());
+            let file = left.take(output).map_err(|cause| {
                 Error::build(format!("{} made no file '{path}'", job.step.id))
                     .because(cause)
                     .hint("`outputs` says which files the command makes, below the source tree")
@@ -317,52 +308,6 @@ impl Build<'_> {
         self.workshop.store.save_record(&self.workshop.scope(), &record)?;
         Ok(record)
     }
-}
-
-/// Mounts the project's tree and what prepared it, with changes going to `upper`. What earlier builds left in `dist` is
-/// not seen.
-pub(crate) fn source_mounts(
-    workshop: &Workshop,
-    scratch: &Scratch,
-    prepared: Option<&Path>,
-    upper: &Path,
-    git_folders: &[PathBuf],
-) -> Result<Vec<Mount>> {
-    let work = scratch.folder("source-work")?;
-    let lowers = [workshop.project.as_path()].into_iter().chain(prepared).map(Path::to_owned).collect();
-    let mut mounts = vec![Mount::Overlay { lowers, upper: upper.to_owned(), work, target: SOURCE.into() }];
-    if workshop.project.join("dist").is_dir() {
-        let source = scratch.folder("no-dist")?;
-        mounts.push(Mount::Bind { source, target: Path::new(SOURCE).join("dist"), read_only: true });
-    }
-    for folder in git_folders {
-        mounts.push(Mount::Bind { source: folder.clone(), target: folder.clone(), read_only: true });
-    }
-    Ok(mounts)
-}
-
-/// Mounts the compilers' caches of a builder.
-pub(crate) fn cache_mount(workshop: &Workshop, root: &Root) -> Result<Mount> {
-    let source = workshop.store.place(Bucket::GoCache, &Digest::of_json(&root.compilers));
-    fs::create_dir_all(&source).or_environment(|| format!("cannot make {}", source.display()))?;
-    mark_used(&source);
-    Ok(Mount::Bind { source, target: CACHE.into(), read_only: false })
-}
-
-/// A regular file below the first of some folders that has it, by a path that leads nowhere else.
-fn inside(roots: &[impl AsRef<Path>], path: &str) -> Result<PathBuf> {
-    let absent = || "it is not there".to_owned();
-    let root = roots.iter().map(AsRef::as_ref).find(|root| root.join(path).symlink_metadata().is_ok());
-    let root = root.ok_or_else(|| Error::build(absent()))?;
-    let found = root.join(path).canonicalize().or_build(absent)?;
-    let root = root.canonicalize().or_environment(|| format!("cannot find {}", root.display()))?;
-    if !found.starts_with(&root) {
-        return Err(Error::build("it is a link that leads out of the tree"));
-    }
-    if !found.is_file() {
-        return Err(Error::build("it is not a regular file"));
-    }
-    Ok(found)
 }
 
 fn failure(job: &Job, exit: &Exit) -> Error {

@@ -1,0 +1,108 @@
+//! Commands in a builder and what they see, as data: the same for every engine.
+
+use std::path::{Path, PathBuf};
+
+use super::Workshop;
+use super::native::Root;
+use super::native::sandbox::{Command, Emulator, Ending, Exit, Notice, Waiting};
+use crate::domain::{Digest, Error, Result, Stream};
+use crate::plan::OutputFile;
+use crate::store::Scratch;
+
+/// What runs commands in builders.
+pub(crate) trait Engine: Send + Sync {
+    /// Runs the commands of a session, and tells what happens to each, by its index. Blocks.
+    ///
+    /// # Errors
+    /// When they cannot be run, or were stopped; how they end is no error.
+    fn run(&self, workshop: &Workshop, session: &Session<'_>, tell: &mut Tell<'_>) -> Result<()>;
+
+    /// Runs a session's only command with xbuild's own streams and terminal. Blocks.
+    ///
+    /// # Errors
+    /// As for [`Engine::run`].
+    fn interact(&self, workshop: &Workshop, session: &Session<'_>, started: Option<Waiting>) -> Result<Interaction>;
+}
+
+/// What came of an interactive command.
+pub(crate) struct Interaction {
+    /// How it ended.
+    pub(crate) exit: Exit,
+    /// What the kernel may still be taking apart.
+    pub(crate) _ending: Option<Ending>,
+}
+
+/// Hears what happens to a command; what it left can be taken as long as the call lasts.
+pub(crate) type Tell<'a> = dyn FnMut(usize, Notice<'_>, &dyn Left) + 'a;
+
+/// What commands have left in their builder so far.
+pub(crate) trait Left {
+    /// Where a file that a command made can be read.
+    ///
+    /// # Errors
+    /// A build error when it is not there, is no regular file, or is a link that leads elsewhere.
+    fn take(&self, output: &OutputFile) -> Result<PathBuf>;
+}
+
+/// Commands that share a builder.
+pub(crate) struct Session<'a> {
+    /// What the builder consists of.
+    pub(crate) root: &'a Root,
+    /// What is in the source folder.
+    pub(crate) source: Source<'a>,
+    /// What is in the output folder.
+    pub(crate) output: OutputFolder<'a>,
+    /// Whether they see the compilers' caches.
+    pub(crate) cached: bool,
+    /// Whether they see the network.
+    pub(crate) network: bool,
+    /// Commands in order of start.
+    pub(crate) commands: Vec<Command>,
+    /// How many of them run at once.
+    pub(crate) parallel: usize,
+    /// What runs programs of another architecture.
+    pub(crate) emulator: Option<Emulator>,
+    /// For the engine's own use.
+    pub(crate) scratch: &'a Scratch,
+}
+
+/// What is in the output folder of a builder.
+pub(crate) enum OutputFolder<'a> {
+    /// Nothing yet; what commands write there ends up in this folder, at the latest when it is taken.
+    Empty(&'a Path),
+    /// Programs that were made earlier.
+    Programs(&'a Path),
+}
+
+/// What is in the source folder of a builder.
+pub(crate) enum Source<'a> {
+    /// The project's tree, which stays as it is.
+    Tree {
+        /// Folders of git outside the project, which are seen at their own places.
+        git_folders: &'a [PathBuf],
+        /// The layer that is laid over it.
+        prepared: Option<Digest>,
+        /// Takes every change to it, if somebody wants them all.
+        changes: Option<&'a Path>,
+    },
+    /// A folder of xbuild's own, which the commands may change.
+    Folder(&'a Path),
+}
+
+/// Runs a session's only command. Blocks; `output` gets every piece of its output.
+///
+/// # Errors
+/// As for [`Engine::run`].
+pub(crate) fn run_one(
+    workshop: &Workshop,
+    session: &Session<'_>,
+    output: &mut dyn FnMut(Stream, &[u8]),
+) -> Result<Exit> {
+    let mut exit = None;
+    workshop.engine.run(workshop, session, &mut |_, notice, _| match notice {
+        Notice::Started => {}
+        Notice::Output(stream, bytes) => output(stream, bytes),
+        Notice::Exited(end) => exit = Some(end),
+    })?;
+    exit.ok_or_else(|| Error::bug("a command never ended"))
+}
