@@ -34,7 +34,7 @@ async fn inside(setup: &Setup<'_>, options: &BuilderOptions, argv: Vec<String>) 
     let folder = project.folder.clone();
     let git = tokio::task::spawn_blocking(move || GitFacts::read(&folder, false));
     let mut loaded = setup.load_builder(project, false)?;
-    let plan = plan(&loaded.project, &loaded.facts, &Goal::Toolchain)?;
+    let plan = plan(&loaded.project, &loaded.facts, &Goal::Builder(options.arch))?;
     let built = build(&loaded, &plan).await?;
     let failures = built.failures();
     if !failures.is_empty() {
@@ -44,7 +44,7 @@ async fn inside(setup: &Setup<'_>, options: &BuilderOptions, argv: Vec<String>) 
     let git = git.await.map_err(|error| Error::bug("asking git panicked").because(error))?;
     loaded.facts.epoch = epoch(&git)?;
     let BuilderCommand { command, root, libraries } =
-        builder_command(&loaded.project, &loaded.facts, &plan, options.arch, argv, options.network)?;
+        builder_command(&loaded.project, &loaded.facts, options.arch, argv, options.network)?;
     let keys = |ids: &[StepId]| -> Result<Vec<Digest>> {
         ids.iter()
             .map(|id| {

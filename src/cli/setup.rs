@@ -12,7 +12,7 @@ use crate::config::{Project, ProjectOptions, Variables};
 use crate::domain::{Arch, ErrorKind, Name, Result, ResultExt};
 use crate::engine::native::sandbox::Stop;
 use crate::engine::{Workshop, WorkshopOptions};
-use crate::plan::Facts;
+use crate::plan::{Builders, Facts};
 use crate::report::Printer;
 use crate::source::{GitFacts, hash_tree};
 use crate::store::{FileDigests, Store};
@@ -114,6 +114,7 @@ impl<'a> Setup<'a> {
         let epoch = epoch(&git)?;
         let facts = Facts {
             host: Arch::host()?,
+            builders: Builders::Layers,
             tree: tree?.map(|tree| tree.digest),
             variables: variables(&project, &git),
             epoch,

@@ -109,6 +109,8 @@ fn is_whole(store: &Store, step: &Step, record: &Record) -> bool {
             let find = |layout| BaseImage::find(&layout, &record.key.hex(), step.arch?).ok().flatten();
             open_images(store).ok().and_then(find).is_some_and(|image| image.descriptor.digest == record.digest)
         }
+        // Only its engine knows, which is asked when somebody needs it.
+        Work::Builder(_) => true,
         Work::Image(_) => false,
     }
 }

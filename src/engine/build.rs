@@ -78,7 +78,9 @@ impl Build<'_> {
             Work::Library(library) => self.library(&jobs[0], library, &scratch),
             Work::Preparation(preparation) => self.preparation(&jobs[0], preparation, &scratch),
             Work::Program(_) => self.programs(jobs, &scratch),
-            Work::Packages(_) | Work::Base(_) | Work::Image(_) => Err(Error::bug("a step of another kind")),
+            Work::Packages(_) | Work::Builder(_) | Work::Base(_) | Work::Image(_) => {
+                Err(Error::bug("a step of another kind"))
+            }
         }
     }
 

@@ -10,7 +10,7 @@ use super::board::{Board, Job, StepResult};
 use super::native::{Root, packages};
 use super::{BaseChoice, Workshop, assess, bases, build, survey};
 use crate::domain::{Digest, Error, Event, Outcome, Result};
-use crate::plan::{Plan, ProgramSource, Step, StepId, Work};
+use crate::plan::{BuilderImage, Plan, ProgramSource, Step, StepId, Work};
 use crate::store::Record;
 
 /// What came of a plan.
@@ -88,11 +88,21 @@ fn left(workshop: &Workshop, board: &Board, plan: &Plan) -> (Vec<Step>, Vec<Step
         }
         None => packages.into_iter().cloned().collect(),
     };
-    let mut left = Vec::new();
+    let (mut left, mut builders): (Vec<Step>, Vec<(Step, Record)>) = (Vec::new(), Vec::new());
     for step in others {
-        match record(step) {
-            Some(record) => done(step, record),
-            None => left.push(step.clone()),
+        match (&step.work, record(step)) {
+            (Work::Builder(_), Some(record)) => builders.push((step.clone(), record)),
+            (_, Some(record)) => done(step, record),
+            (_, None) => left.push(step.clone()),
+        }
+    }
+    // Whether an image is still there only its engine knows, which need not be asked for the sake of what is done.
+    for (step, record) in builders {
+        let mut users = plan.steps.iter().filter(|user| user.needs.contains(&step.id)).peekable();
+        let wanted = users.peek().is_none() || users.any(|user| left.iter().any(|other| other.id == user.id));
+        match wanted {
+            true => left.push(step),
+            false => done(&step, record),
         }
     }
     (packages, left)
@@ -132,6 +142,9 @@ async fn run_group(workshop: &Arc<Workshop>, board: &Arc<Board>, group: Vec<Step
     let mut choice = None;
     for step in group {
         let id = step.id.clone();
+        if let Work::Builder(image) = &step.work {
+            return make_builder(workshop, board, &step, image).await;
+        }
         if let Work::Base(base) = &step.work {
             match bases::choose(workshop, &step, base).await {
                 Ok(made) => choice = Some(made),
@@ -159,6 +172,26 @@ async fn run_group(workshop: &Arc<Workshop>, board: &Arc<Board>, group: Vec<Step
                 board.failed(workshop, &id, error.again(), started.elapsed());
             }
         }
+    }
+}
+
+/// Has the engine see to a builder's image.
+async fn make_builder(workshop: &Arc<Workshop>, board: &Board, step: &Step, image: &BuilderImage) {
+    let started = Instant::now();
+    let (at_work, step, image) = (workshop.clone(), step.clone(), image.clone());
+    let id = step.id.clone();
+    let made = tokio::task::spawn_blocking(move || {
+        let workshop = at_work;
+        let assessment = assess(&workshop.store, &workshop.scope(), &step, &|_| None, None)
+            .ok_or_else(|| Error::bug("a builder that needs something"))?;
+        // Another process may be making it.
+        let _lock = workshop.store.lock(&assessment.key)?;
+        workshop.engine.make_builder(&workshop, &step, &image, &assessment)
+    });
+    let made = made.await.unwrap_or_else(|error| Err(Error::bug("making a builder panicked").because(error)));
+    match made {
+        Ok((record, outcome)) => board.done(workshop, &id, record, outcome, started.elapsed()),
+        Err(error) => board.failed(workshop, &id, error, started.elapsed()),
     }
 }
 

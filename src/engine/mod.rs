@@ -5,9 +5,11 @@ mod bases;
 mod board;
 mod build;
 mod dist;
+
 mod execute;
 pub mod native;
 mod session;
+mod stopping;
 mod try_out;
 mod workshop;
 
@@ -16,5 +18,6 @@ pub use bases::{BaseChoice, known_choice, open_images};
 pub use board::StepResult;
 pub use dist::{BuildRecord, Dist, Images};
 pub use execute::{Execution, execute};
+use stopping::unless_stopped;
 pub use try_out::{Interactive, ProgramTest, run_interactive, run_test};
 pub use workshop::{Workshop, WorkshopOptions};

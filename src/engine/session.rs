@@ -2,12 +2,12 @@
 
 use std::path::{Path, PathBuf};
 
-use super::Workshop;
 use super::native::Root;
 use super::native::sandbox::{Command, Emulator, Ending, Exit, Notice, Waiting};
-use crate::domain::{Digest, Error, Result, Stream};
-use crate::plan::OutputFile;
-use crate::store::Scratch;
+use super::{Assessment, Workshop};
+use crate::domain::{Digest, Error, Outcome, Result, Stream};
+use crate::plan::{BuilderImage, OutputFile, Step};
+use crate::store::{Record, Scratch};
 
 /// What runs commands in builders.
 pub(crate) trait Engine: Send + Sync {
@@ -22,6 +22,18 @@ pub(crate) trait Engine: Send + Sync {
     /// # Errors
     /// As for [`Engine::run`].
     fn interact(&self, workshop: &Workshop, session: &Session<'_>, started: Option<Waiting>) -> Result<Interaction>;
+
+    /// Sees to it that a builder is there, and says whether it was. Blocks.
+    ///
+    /// # Errors
+    /// When it cannot be made; a bug for an engine whose builders are no images.
+    fn make_builder(
+        &self,
+        workshop: &Workshop,
+        step: &Step,
+        image: &BuilderImage,
+        assessment: &Assessment,
+    ) -> Result<(Record, Outcome)>;
 }
 
 /// What came of an interactive command.

@@ -1,6 +1,7 @@
 //! A root file system on disk as a layer: what bootstrapping made.
 
 use std::collections::HashMap;
+use std::ffi::OsStr;
 use std::fs::{self, File, Metadata};
 use std::io::{self, Read, Write};
 use std::os::unix::ffi::OsStrExt;
@@ -9,6 +10,7 @@ use std::path::{Path, PathBuf};
 
 use super::cache::{BuiltLayer, Origin};
 use super::gzip::ParallelGzip;
+use super::layer::WHITEOUT;
 use super::{Descriptor, Layout, media_type};
 use crate::domain::{DigestWriter, Error, Result, ResultExt};
 
@@ -33,12 +35,20 @@ impl RootLayer<'_> {
     pub fn write(&self, layout: &Layout) -> Result<BuiltLayer> {
         let failed = || format!("cannot write a layer to {}", layout.dir().display());
         let gzip = ParallelGzip::new(layout.blob_writer()?, self.threads).or_environment(failed)?;
-        let mut builder = tar::Builder::new(DigestWriter::new(gzip));
-        self.append(&mut builder, Path::new(""), &mut HashMap::new())?;
-        let (diff_id, _, gzip) = builder.into_inner().or_environment(failed)?.finish();
+        let (diff_id, _, gzip) = self.pack(DigestWriter::new(gzip))?.finish();
         let (digest, size) = gzip.finish().or_environment(failed)?.complete()?;
         let descriptor = Descriptor::new(media_type::LAYER_GZIP, digest, size);
         Ok(BuiltLayer { descriptor, diff_id, origin: Origin::Written })
+    }
+
+    /// Writes the archive as it is, and gives the writer back.
+    ///
+    /// # Errors
+    /// As for [`RootLayer::write`].
+    pub fn pack<W: Write>(&self, writer: W) -> Result<W> {
+        let mut builder = tar::Builder::new(writer);
+        self.append(&mut builder, Path::new(""), &mut HashMap::new())?;
+        builder.into_inner().or_environment(|| "cannot write a layer".into())
     }
 
     fn append(
@@ -100,6 +110,13 @@ impl RootLayer<'_> {
             header.set_size(metadata.len());
             let file = File::open(self.folder.join(path))?;
             return builder.append_data(&mut header, path, file.take(metadata.len()));
+        }
+        if kind.is_char_device() && metadata.rdev() == 0 {
+            // How an overlay file system says that what lies below is gone.
+            header.set_entry_type(tar::EntryType::Regular);
+            let name = path.file_name().unwrap_or_default();
+            let hidden = [WHITEOUT.as_bytes(), name.as_bytes()].concat();
+            return builder.append_data(&mut header, path.with_file_name(OsStr::from_bytes(&hidden)), io::empty());
         }
         let shown = String::from_utf8_lossy(path.as_os_str().as_bytes()).into_owned();
         let what = if kind.is_fifo() { "pipe" } else { "device or socket" };

@@ -42,24 +42,38 @@ const OF_COMMANDS: [&str; 7] =
 /// A usage error for what does not expand, does not exist, or cannot stand in a Dockerfile.
 pub fn render_dockerfile(project: &Project, host: Arch) -> Result<String> {
     let needs = Needs::of(project)?;
+    render_builders(project, host, &project.arches, &needs.components, &needs.libraries)
+}
+
+/// The stage that all targets share: it has the components, and no compiler for a target.
+pub(super) const COMMON: &str = "common";
+
+/// The same for some builders, with these components and libraries.
+pub(super) fn render_builders(
+    project: &Project,
+    host: Arch,
+    targets: &[Arch],
+    components: &[Name],
+    wanted: &[LibraryChoice],
+) -> Result<String> {
     let mut libraries = Vec::new();
-    for library in needs.libraries {
-        with_libraries_below(project, library, &mut libraries)?;
+    for library in wanted {
+        with_libraries_below(project, library.clone(), &mut libraries)?;
     }
     for (at, library) in libraries.iter().enumerate() {
         if let Some(other) = libraries[..at].iter().find(|other| other.name == library.name) {
             let (name, one, two) = (&library.name, &other.version, &library.version);
             return Err(Error::usage(format!("the project uses {name} {one} and {two}, which one image cannot hold"))
-                .hint("the native engine gives each program its own; for a Dockerfile, agree on one version"));
+                .hint("programs may use different versions, each has its own builder; one Dockerfile for all cannot"));
         }
     }
     let mut dockerfile = Dockerfile { project, host, text: String::new() };
-    dockerfile.head()?;
+    dockerfile.head(targets)?;
     dockerfile.base()?;
-    dockerfile.sources(&needs.components, &libraries)?;
-    dockerfile.common(&needs.components)?;
-    for target in &project.arches {
-        dockerfile.target(*target, &needs.components, &libraries)?;
+    dockerfile.sources(components, &libraries)?;
+    dockerfile.common(components)?;
+    for target in targets {
+        dockerfile.target(*target, components, &libraries)?;
     }
     Ok(dockerfile.text)
 }
@@ -91,12 +105,12 @@ impl Dockerfile<'_> {
         self.text.push('\n');
     }
 
-    fn head(&mut self) -> Result<()> {
+    fn head(&mut self, targets: &[Arch]) -> Result<()> {
         let Project { toolchain_name, toolchain, .. } = self.project;
         let summary: String = toolchain.summary.chars().filter(|c| !c.is_control()).collect();
         self.line(&format!("# {toolchain_name}: {summary}; builders that run on {}.", self.host));
         self.line("#");
-        for target in &self.project.arches {
+        for target in targets {
             self.line(&format!("#     docker build --target {target} -t {toolchain_name}:{target} - < Dockerfile"));
         }
         self.line("#");
@@ -176,7 +190,7 @@ impl Dockerfile<'_> {
             }
         }
         self.line("\n# What all targets share.");
-        self.line("FROM base AS common");
+        self.line(&format!("FROM base AS {COMMON}"));
         for name in components {
             match self.archive(name)? {
                 Some(_) => self.line(&format!("COPY --from={} {OUTPUT}/ /", component_stage(name))),

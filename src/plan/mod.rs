@@ -1,5 +1,6 @@
 //! Pure planning: a project becomes typed steps, with everything that each of them depends on.
 
+mod builders;
 mod dockerfile;
 mod environment;
 mod image;
@@ -10,6 +11,7 @@ mod planner;
 mod render;
 mod step;
 
+pub use builders::Builders;
 pub use dockerfile::render_dockerfile;
 pub use environment::{CACHE, OUTPUT, SOURCE, prefix};
 pub use instructions::{InstructionState, InstructionView, Instructions, StageView};
@@ -17,6 +19,6 @@ pub use names::ProjectImages;
 pub use planner::{BaseName, BuilderCommand, Facts, Goal, builder_command, plan, test_command};
 pub use render::{Format, State, render};
 pub use step::{
-    ArchiveLayer, BaseBuild, Command, EmulatorFile, ImageBuild, LibraryBuild, OutputFile, PackageLayer, Plan,
-    Preparation, Program, ProgramBuild, ProgramSource, Step, StepId, Work,
+    ArchiveLayer, BaseBuild, BuilderImage, Command, EmulatorFile, ImageBuild, LibraryBuild, OutputFile, PackageLayer,
+    Plan, Preparation, Program, ProgramBuild, ProgramSource, Step, StepId, Work,
 };

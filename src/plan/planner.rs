@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::builders::{Builders, Parts};
 use super::environment::{Builder, OUTPUT, SOURCE, go_build, prefix, shell};
 use super::image::{Makers, image_build};
 use super::needs::Needs;
@@ -15,8 +16,10 @@ use crate::domain::{Arch, Digest, Error, Name, Result, ResultExt};
 /// What planning must know beside the project.
 #[derive(Debug, Clone)]
 pub struct Facts {
-    /// The machine's architecture.
+    /// The architecture that builders run on.
     pub host: Arch,
+    /// What builders are.
+    pub builders: Builders,
     /// Digest of the project's tree; absent when nothing is built from it.
     pub tree: Option<Digest>,
     /// Names for templates, with those of git.
@@ -54,8 +57,10 @@ impl BaseName {
 /// What is wanted; empty lists mean everything.
 #[derive(Debug, Clone)]
 pub enum Goal {
-    /// Builders with everything that the project needs.
+    /// The builders of all programs.
     Toolchain,
+    /// One builder, with everything that the project's programs for that architecture need.
+    Builder(Arch),
     /// Programs.
     Binaries(Vec<Name>),
     /// Programs, and what runs them here.
@@ -72,6 +77,7 @@ pub fn plan(project: &Project, facts: &Facts, goal: &Goal) -> Result<Plan> {
     let mut planner = Planner { project, facts, plan: Plan::default() };
     match goal {
         Goal::Toolchain => planner.builders()?,
+        Goal::Builder(arch) => _ = planner.whole_builder(*arch)?,
         Goal::Binaries(names) => planner.binaries(&selected(names, &project.binaries, "binary")?)?,
         Goal::Tests(names) => {
             planner.binaries(&selected(names, &project.binaries, "binary")?)?;
@@ -113,31 +119,19 @@ pub struct BuilderCommand {
     pub libraries: Vec<StepId>,
 }
 
-/// A command in the builder of an architecture, with everything that the project's programs have in theirs; `plan` is
-/// the one that makes that builder.
+/// A command in the builder that [`Goal::Builder`] makes.
 ///
 /// # Errors
 /// A usage error for a template that does not expand.
 pub fn builder_command(
     project: &Project,
     facts: &Facts,
-    plan: &Plan,
     arch: Arch,
     argv: Vec<String>,
     network: bool,
 ) -> Result<BuilderCommand> {
-    let (mut base, mut components, mut target, mut libraries) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
-    for step in plan.steps.iter().filter(|step| step.arch.is_none_or(|other| other == arch)) {
-        let part = match (&step.work, step.arch) {
-            (Work::Packages(layer), None) if layer.below.is_none() => &mut base,
-            (Work::Packages(_) | Work::Archive(_), None) => &mut components,
-            (Work::Packages(_), Some(_)) => &mut target,
-            (Work::Library(_), _) => &mut libraries,
-            _ => continue,
-        };
-        part.push(step.id.clone());
-    }
-    let root = [base, components, target].concat();
+    let mut planner = Planner { project, facts, plan: Plan::default() };
+    let Parts { root, libraries } = planner.whole_builder(arch)?;
     let components: Vec<Name> = project.toolchain.components.keys().cloned().collect();
     let (host, epoch) = (facts.host, facts.epoch);
     let builder = Builder { toolchain: &project.toolchain, components: &components, host, target: arch, epoch };
@@ -163,15 +157,15 @@ fn selected<'a, T>(names: &'a [Name], all: &'a BTreeMap<Name, T>, what: &str) ->
     if names.is_empty() { Ok(all.keys().collect()) } else { Ok(names.iter().collect()) }
 }
 
-struct Planner<'a> {
-    project: &'a Project,
-    facts: &'a Facts,
-    plan: Plan,
+pub(super) struct Planner<'a> {
+    pub(super) project: &'a Project,
+    pub(super) facts: &'a Facts,
+    pub(super) plan: Plan,
 }
 
 impl Planner<'_> {
     /// Adds a step, unless it is there.
-    fn add(
+    pub(super) fn add(
         &mut self,
         id: StepId,
         arch: Option<Arch>,
@@ -196,16 +190,16 @@ impl Planner<'_> {
         self.add(id, arch, needs, &inputs, Work::Packages(layer))
     }
 
-    fn base(&mut self) -> StepId {
+    pub(super) fn base(&mut self) -> StepId {
         self.packages("base", None, self.project.toolchain.packages.clone(), Vec::new())
     }
 
-    fn target(&mut self, arch: Arch) -> Result<StepId> {
+    pub(super) fn target(&mut self, arch: Arch) -> Result<StepId> {
         let names = self.project.toolchain.target_packages(self.facts.host, arch)?;
         Ok(self.packages(arch.name(), Some(arch), names, Vec::new()))
     }
 
-    fn component(&mut self, name: &Name) -> Result<StepId> {
+    pub(super) fn component(&mut self, name: &Name) -> Result<StepId> {
         self.project.check_component(name)?;
         match &self.project.toolchain.components[name] {
             Component { archive: None, packages, .. } => {
@@ -264,7 +258,7 @@ impl Planner<'_> {
         Ok(self.packages("emulators", None, toolchain.emulator.packages.clone(), keep))
     }
 
-    fn library(&mut self, library: &LibraryChoice, arch: Arch) -> Result<StepId> {
+    pub(super) fn library(&mut self, library: &LibraryChoice, arch: Arch) -> Result<StepId> {
         let mut root = vec![self.base(), self.target(arch)?];
         for text in &library.recipe.libs {
             let needed = self.project.library(text)?;
@@ -295,20 +289,24 @@ impl Planner<'_> {
         Builder { toolchain: &self.project.toolchain, components, host, target, epoch }
     }
 
+    /// The builders of all programs; one with everything that they need, where there are no programs yet.
     fn builders(&mut self) -> Result<()> {
         let project = self.project;
-        let needs = Needs::of(project)?;
-        self.base();
         for arch in &project.arches {
-            self.target(*arch)?;
-            for library in &needs.libraries {
-                self.library(library, *arch)?;
+            for binary in project.binaries.values().filter(|binary| binary.arches.contains(arch)) {
+                self.parts(Some(*arch), &binary.components, &binary.libraries)?;
+            }
+            if project.binaries.is_empty() {
+                self.whole_builder(*arch)?;
             }
         }
-        for component in &needs.components {
-            self.component(component)?;
-        }
         Ok(())
+    }
+
+    /// A builder with everything that one of the project's programs needs.
+    fn whole_builder(&mut self, arch: Arch) -> Result<Parts> {
+        let Needs { components, libraries } = Needs::of(self.project)?;
+        self.parts(Some(arch), &components, &libraries)
     }
 
     fn binaries(&mut self, names: &[&Name]) -> Result<()> {
@@ -325,15 +323,7 @@ impl Planner<'_> {
     }
 
     fn binary(&mut self, name: &Name, binary: &Binary, arch: Arch) -> Result<StepId> {
-        let mut root = vec![self.base()];
-        // Compilers first: what is built with them alone need not wait for the rest.
-        let target = self.target(arch)?;
-        for component in &binary.components {
-            root.push(self.component(component)?);
-        }
-        root.push(target);
-        let libraries =
-            binary.libraries.iter().map(|library| self.library(library, arch)).collect::<Result<Vec<_>>>()?;
+        let Parts { root, libraries } = self.parts(Some(arch), &binary.components, &binary.libraries)?;
         let variables = self.facts.variables.clone().with_arch(arch);
         let builder = self.builder(&binary.components, arch);
         let mut env = builder.environment()?;
@@ -413,10 +403,7 @@ impl Planner<'_> {
                 binary.components.iter().filter(|name| !components.contains(name)).cloned().collect::<Vec<_>>(),
             );
         }
-        let mut root = vec![self.base()];
-        for component in &components {
-            root.push(self.component(component)?);
-        }
+        let Parts { root, .. } = self.parts(None, &components, &[])?;
         let (host, epoch) = (self.facts.host, self.facts.epoch);
         let builder = Builder { toolchain: &project.toolchain, components: &components, host, target: host, epoch };
         let command = shell(&self.facts.variables.expand(text)?, builder.native_environment(), false);

@@ -132,6 +132,11 @@ fn details(step: &Step) -> Vec<(&'static str, String)> {
             lines.push(("root", list(&library.root)));
             command(&mut lines, "command", &library.command);
         }
+        Work::Builder(builder) => {
+            lines.push(("base", builder.base.clone()));
+            lines.push(("stage", builder.stage.clone()));
+            lines.push(("dockerfile", builder.dockerfile.clone()));
+        }
         Work::Preparation(preparation) => {
             lines.push(("source", "the project's tree".into()));
             lines.push(("root", list(&preparation.root)));

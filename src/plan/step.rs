@@ -63,6 +63,8 @@ pub enum Work {
     Archive(ArchiveLayer),
     /// A layer with a cross-built library.
     Library(LibraryBuild),
+    /// A whole builder, as an image of an engine that cannot stack layers.
+    Builder(BuilderImage),
     /// What a command changes in the project's tree, before programs are built from it.
     Preparation(Preparation),
     /// Programs.
@@ -107,6 +109,23 @@ pub struct LibraryBuild {
     pub command: Command,
     /// Absolute paths that must be there afterwards.
     pub installs: Vec<String>,
+}
+
+/// A builder as an image.
+#[derive(Debug, Clone, Serialize)]
+pub struct BuilderImage {
+    /// What makes it.
+    pub dockerfile: String,
+    /// The stage of that which is the builder.
+    pub stage: String,
+    /// The image that the Dockerfile starts from.
+    pub base: String,
+    /// The same builder as steps of the native engine: a store that has these layers need not build anything.
+    #[serde(skip)]
+    pub layers: Vec<Step>,
+    /// Which of these steps are stacked, lowest first.
+    #[serde(skip)]
+    pub stack: Vec<StepId>,
 }
 
 /// A command whose changes to the project's tree are a layer of it.

@@ -4,11 +4,11 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
-use super::{packages_folder, unless_stopped};
+use super::packages_folder;
 use crate::config::{BaseSource, RootFilesystem, Variant};
 use crate::debian::{self, Apt, Mirrors, PackageName, Suite};
 use crate::domain::{Arch, Digest, Error, Event, ImageReference, Result, ResultExt};
-use crate::engine::{Resolution, Workshop};
+use crate::engine::{Resolution, Workshop, unless_stopped};
 use crate::image::{BaseImage, Layout};
 use crate::plan::{BaseBuild, Step};
 use crate::registry::Remote;

@@ -6,11 +6,11 @@ use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use super::bootstrap::bootstrap;
 use super::choice::in_layout;
-use super::{BaseChoice, open_images, unless_stopped};
+use super::{BaseChoice, open_images};
 use crate::config::BaseSource;
 use crate::domain::{Arch, Digest, Error, Event, Outcome, Result};
 use crate::engine::board::{Board, Job};
-use crate::engine::{Workshop, assess};
+use crate::engine::{Workshop, assess, unless_stopped};
 use crate::image::{Descriptor, Layout};
 use crate::plan::{StepId, Work};
 use crate::registry::Remote;

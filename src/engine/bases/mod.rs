@@ -5,7 +5,6 @@ mod choice;
 mod make;
 
 use std::path::PathBuf;
-use std::time::Duration;
 
 pub use choice::{BaseChoice, known_choice};
 
@@ -14,12 +13,8 @@ pub(super) use make::make;
 
 use crate::config::RootFilesystem;
 use crate::domain::{Arch, Result};
-use crate::engine::native::sandbox::Stop;
 use crate::image::Layout;
 use crate::store::{Bucket, Store};
-
-/// How often it is looked whether the user wants to stop.
-const LOOK: Duration = Duration::from_millis(50);
 
 /// The layout in the store in which images have the keys of their steps as names.
 ///
@@ -27,22 +22,6 @@ const LOOK: Duration = Duration::from_millis(50);
 /// An environment error when the store cannot be written.
 pub fn open_images(store: &Store) -> Result<Layout> {
     Layout::open(&store.bucket(Bucket::Images))
-}
-
-/// Waits for something of the network's, but no longer than the user does.
-async fn unless_stopped<T>(stop: &Stop, work: impl Future<Output = Result<T>>) -> Result<T> {
-    let stopped = async {
-        loop {
-            if let Err(error) = stop.check() {
-                return error;
-            }
-            tokio::time::sleep(LOOK).await;
-        }
-    };
-    tokio::select! {
-        result = work => result,
-        error = stopped => Err(error),
-    }
 }
 
 /// Where the package manager of a release and an architecture keeps what it knows.

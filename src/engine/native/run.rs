@@ -5,11 +5,11 @@ use std::path::{Path, PathBuf};
 
 use super::root::{Root, RootRequest, open_root};
 use super::sandbox::{self, Mount, Network, Spec, Stdio, Waiting};
-use crate::domain::{Digest, Error, Result, ResultExt};
+use crate::domain::{Digest, Error, Outcome, Result, ResultExt};
 use crate::engine::session::{Engine, Interaction, Left, OutputFolder, Session, Source, Tell};
-use crate::engine::{Workshop, layer_path};
-use crate::plan::{CACHE, OUTPUT, OutputFile, SOURCE};
-use crate::store::{Bucket, Scratch, mark_used};
+use crate::engine::{Assessment, Workshop, layer_path};
+use crate::plan::{BuilderImage, CACHE, OUTPUT, OutputFile, SOURCE, Step};
+use crate::store::{Bucket, Record, Scratch, mark_used};
 
 /// The built-in engine.
 pub(crate) struct Native;
@@ -31,6 +31,10 @@ impl Engine for Native {
         let waiting = started.unwrap_or_else(|| Waiting::start(spec.isolation()));
         let (exit, ending) = waiting.run_one(&spec, &workshop.stop, &mut |_, _| {})?;
         Ok(Interaction { exit, _ending: Some(ending) })
+    }
+
+    fn make_builder(&self, _: &Workshop, step: &Step, _: &BuilderImage, _: &Assessment) -> Result<(Record, Outcome)> {
+        Err(Error::bug(format!("{} is an image, and sandboxes stand on layers", step.id)))
     }
 }
 

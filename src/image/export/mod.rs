@@ -8,7 +8,7 @@ mod plugin;
 #[cfg(test)]
 mod tests;
 
-pub use docker::{NamedImage, docker_archive};
+pub use docker::{NamedImage, PackedLayer, docker_archive, unpacked_archive};
 pub use filesystem::{filesystem_folder, filesystem_tar};
 pub use oci::oci_archive;
 pub use plugin::plugin_folder;

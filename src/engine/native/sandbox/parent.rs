@@ -39,6 +39,8 @@ pub enum Exceeded {
     Time,
     /// It printed more.
     Output,
+    /// It wanted more memory than there was.
+    Memory,
 }
 
 impl Exit {
@@ -53,6 +55,7 @@ impl std::fmt::Display for Exit {
         match self.exceeded {
             Some(Exceeded::Time) => return write!(f, "killed after {:.0} s", self.wall),
             Some(Exceeded::Output) => return f.write_str("killed for too much output"),
+            Some(Exceeded::Memory) => return f.write_str("killed for want of memory"),
             None => {}
         }
         match (self.code, self.signal) {

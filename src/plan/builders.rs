@@ -1,0 +1,85 @@
+//! Builders, as steps: a stack of layers for the native engine, an image for others.
+
+use super::dockerfile::{COMMON, render_builders};
+use super::planner::{Facts, Planner};
+use super::step::{BuilderImage, Plan, StepId, Work};
+use crate::config::LibraryChoice;
+use crate::domain::{Arch, Digest, Name, Result};
+
+/// What builders are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Builders {
+    /// Layers of the store, one on the other.
+    Layers,
+    /// Images of a container engine.
+    Images,
+}
+
+/// What a builder consists of.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Parts {
+    /// Base, components and compilers, lowest first; or the one image.
+    pub(super) root: Vec<StepId>,
+    /// Libraries, above those.
+    pub(super) libraries: Vec<StepId>,
+}
+
+impl Planner<'_> {
+    /// The builder for a target; without one, what all targets share.
+    pub(super) fn parts(
+        &mut self,
+        target: Option<Arch>,
+        components: &[Name],
+        libraries: &[LibraryChoice],
+    ) -> Result<Parts> {
+        match self.facts.builders {
+            Builders::Layers => self.layers(target, components, libraries),
+            Builders::Images => {
+                Ok(Parts { root: vec![self.image_of(target, components, libraries)?], libraries: Vec::new() })
+            }
+        }
+    }
+
+    fn layers(&mut self, target: Option<Arch>, components: &[Name], libraries: &[LibraryChoice]) -> Result<Parts> {
+        let mut root = vec![self.base()];
+        // Compilers first: what is built with them alone need not wait for the rest.
+        let compilers = target.map(|target| self.target(target)).transpose()?;
+        for component in components {
+            root.push(self.component(component)?);
+        }
+        root.extend(compilers);
+        let mut above = Vec::new();
+        if let Some(target) = target {
+            for library in libraries {
+                above.push(self.library(library, target)?);
+            }
+        }
+        Ok(Parts { root, libraries: above })
+    }
+
+    fn image_of(&mut self, target: Option<Arch>, components: &[Name], libraries: &[LibraryChoice]) -> Result<StepId> {
+        let project = self.project;
+        let targets: Vec<Arch> = target.into_iter().collect();
+        let dockerfile = render_builders(project, self.facts.host, &targets, components, libraries)?;
+        let stage = target.map_or(COMMON, Arch::name);
+        let facts = Facts { builders: Builders::Layers, ..self.facts.clone() };
+        let mut layers = Planner { project, facts: &facts, plan: Plan::default() };
+        let parts = layers.layers(target, components, libraries)?;
+        let stack = [parts.root, parts.libraries].concat();
+        let with: Vec<String> = components.iter().map(Name::to_string).chain(libraries.iter().map(label)).collect();
+        let id = StepId::new(&[
+            "builder",
+            project.toolchain_name.as_str(),
+            &[stage.to_owned()].into_iter().chain(with).collect::<Vec<_>>().join("+"),
+        ]);
+        let inputs = [("dockerfile", Digest::of(dockerfile.as_bytes()).to_string())];
+        let base = project.toolchain.base.image.clone();
+        let image = BuilderImage { dockerfile, stage: stage.to_owned(), base, layers: layers.plan.steps, stack };
+        Ok(self.add(id, target, Vec::new(), &inputs, Work::Builder(image)))
+    }
+}
+
+/// As in `libpcap@1.10.5`.
+pub(super) fn label(library: &LibraryChoice) -> String {
+    format!("{}@{}", library.name, library.version)
+}
