@@ -6,7 +6,8 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use super::export::Export;
 use super::secrets::{AgentOption, SecretOption};
-use crate::domain::{Arch, Name};
+use crate::config::Passing;
+use crate::domain::{Arch, EngineChoice, Name};
 use crate::lint::Level;
 use crate::report::{Colour, Verbosity};
 
@@ -45,9 +46,12 @@ pub(super) struct Global {
     /// Give a variable of the project a value; XBUILD_<NAME> in the environment does the same
     #[arg(long, value_name = "NAME=VALUE", value_parser = parse_pair, global = true)]
     pub(super) set: Vec<(String, String)>,
-    /// What runs the commands [default: native]
-    #[arg(long, value_enum, env = "XBUILD_ENGINE", global = true)]
-    pub(super) engine: Option<Engine>,
+    /// Let commands see a variable: NAME as it is here, or NAME=VALUE
+    #[arg(short = 'e', long = "env", value_name = "NAME[=VALUE]", value_parser = parse_passing, global = true)]
+    pub(super) environment: Vec<Passing>,
+    /// What runs commands: native, docker, or docker=ENDPOINT for an address or a context [default: native where the kernel allows it]
+    #[arg(long, value_name = "ENGINE", env = "XBUILD_ENGINE", value_parser = parse_engine, global = true)]
+    pub(super) engine: Option<EngineChoice>,
     /// Processors to use [default: all]
     #[arg(short = 'j', long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..), global = true)]
     pub(super) jobs: Option<u16>,
@@ -91,12 +95,6 @@ enum ColourChoice {
     Auto,
     Always,
     Never,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(super) enum Engine {
-    /// Built in: namespaces, no daemon, no root
-    Native,
 }
 
 #[derive(Debug, Subcommand)]
@@ -337,6 +335,14 @@ fn parse_arch(text: &str) -> Result<Arch, String> {
 
 fn parse_name(text: &str) -> Result<Name, String> {
     text.parse().map_err(|error: crate::domain::ParseNameError| error.to_string())
+}
+
+fn parse_engine(text: &str) -> Result<EngineChoice, String> {
+    text.parse().map_err(|error: crate::domain::Error| error.with_hints())
+}
+
+fn parse_passing(text: &str) -> Result<Passing, String> {
+    text.parse().map_err(|error: crate::domain::Error| error.with_hints())
 }
 
 fn parse_export(text: &str) -> Result<Export, String> {

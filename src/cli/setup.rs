@@ -9,9 +9,9 @@ use std::sync::Arc;
 use super::arguments::Global;
 use super::dockerfiles::Dockerfiles;
 use crate::config::{Project, ProjectOptions, Variables};
-use crate::domain::{Arch, ErrorKind, Name, Result, ResultExt};
+use crate::domain::{Arch, EngineChoice, ErrorKind, Name, Result, ResultExt};
 use crate::engine::native::sandbox::Stop;
-use crate::engine::{Workshop, WorkshopOptions};
+use crate::engine::{Workshop, WorkshopOptions, automatic};
 use crate::plan::{Builders, Facts};
 use crate::report::Printer;
 use crate::source::{GitFacts, hash_tree};
@@ -112,19 +112,26 @@ impl<'a> Setup<'a> {
             (digests, tree, git.and_then(|git| git.join().ok()).unwrap_or_default())
         });
         let epoch = epoch(&git)?;
+        let engine = self.engine(&project);
+        let builders = match engine {
+            EngineChoice::Native => Builders::Layers,
+            EngineChoice::Docker(_) => Builders::Images,
+        };
         let facts = Facts {
             host: Arch::host()?,
-            builders: Builders::Layers,
+            builders,
             tree: tree?.map(|tree| tree.digest),
             variables: variables(&project, &git),
             epoch,
             labels: labels(&git),
+            environment: self.environment(&project),
             bases: BTreeMap::new(),
             emulated: BTreeSet::new(),
             stage: None,
         };
         let stop = Stop::default();
         let options = WorkshopOptions {
+            engine,
             project: project.folder.clone(),
             git_folders: git.folders,
             jobs: self.jobs(),
@@ -135,6 +142,17 @@ impl<'a> Setup<'a> {
         let workshop = Workshop::new(store, self.printer.events(), stop.clone(), options)?;
         watch_interrupts(stop);
         Ok(Loaded { project, facts, workshop: Arc::new(workshop), digests })
+    }
+
+    /// What runs commands: as the command line says, else the environment, else the project, else what can.
+    fn engine(&self, project: &Project) -> EngineChoice {
+        self.global.engine.clone().or_else(|| project.engine.clone()).unwrap_or_else(automatic)
+    }
+
+    /// What commands see of xbuild's own environment; the command line has the last word.
+    fn environment(&self, project: &Project) -> BTreeMap<String, String> {
+        let passed = project.environment.iter().chain(&self.global.environment);
+        passed.filter_map(|passing| passing.resolve(&|name| std::env::var(name).ok())).collect()
     }
 
     pub(super) fn jobs(&self) -> usize {

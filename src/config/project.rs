@@ -10,8 +10,8 @@ use super::choice::{choose, relative};
 use super::image::{Image, Surroundings, resolve_all};
 use super::project_file::{BinaryFile, GoFile};
 use super::yaml;
-use super::{Catalogue, ProjectFile, Recipe, SourceArchive, Toolchain, Variables};
-use crate::domain::{Arch, Error, GlibcVersion, ImageReference, Name, Result, ResultExt};
+use super::{Catalogue, Passing, ProjectFile, Recipe, SourceArchive, Toolchain, Variables};
+use crate::domain::{Arch, EngineChoice, Error, GlibcVersion, ImageReference, Name, Result, ResultExt};
 
 /// What the command line says about a project.
 #[derive(Debug, Clone, Default)]
@@ -35,12 +35,16 @@ pub struct Project {
     pub toolchain_name: Name,
     /// The toolchain.
     pub toolchain: Toolchain,
+    /// What runs commands, if the project says so.
+    pub engine: Option<EngineChoice>,
     /// Where recipes come from.
     pub catalogue: Catalogue,
     /// Architectures to build for, in the table's order.
     pub arches: Vec<Arch>,
     /// Names for templates, without those of git.
     pub variables: Variables,
+    /// What commands see of xbuild's own environment.
+    pub environment: Vec<Passing>,
     /// Runs before the programs of the project's own tree.
     pub prepare: Option<String>,
     /// Programs.
@@ -233,12 +237,14 @@ fn resolve(file: ProjectFile, folder: PathBuf, set: &BTreeMap<String, String>) -
         bases,
         registries,
         name: file.name,
+        engine: file.engine,
         folder,
         toolchain_name: file.toolchain,
         toolchain,
         catalogue,
         arches,
         variables,
+        environment: file.environment,
         prepare: file.prepare,
         binaries,
         placeholders: file.substitute.into_keys().collect(),

@@ -2,8 +2,8 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use bollard::models::{
@@ -85,7 +85,7 @@ pub struct Container {
     pub(super) id: String,
     /// How many processes had been killed for memory when last looked at.
     pub(super) killed_for_memory: Arc<AtomicU64>,
-    _lifeline: TokioIo<Upgraded>,
+    _lifeline: Mutex<TokioIo<Upgraded>>,
 }
 
 /// How a container's file differs from its image's.
@@ -137,7 +137,7 @@ impl Client {
         let lifeline = self.transport().upgrade(&path, &what, String::new()).await?;
         self.at_once().start_container(&id, None).await.map_err(self.failed(&what))?;
         unfinished.id = None;
-        Ok(Container { client: self.clone(), id, killed_for_memory: Arc::default(), _lifeline: lifeline })
+        Ok(Container { client: self.clone(), id, killed_for_memory: Arc::default(), _lifeline: Mutex::new(lifeline) })
     }
 
     /// Kills and removes a container with its anonymous volumes, and waits until it is gone.

@@ -2,6 +2,7 @@
 
 mod arch;
 mod digest;
+mod engine_choice;
 mod error;
 mod event;
 mod git_reference;
@@ -13,6 +14,7 @@ mod name;
 
 pub use arch::{Arch, ElfClass, ElfIdentity, Endianness};
 pub use digest::{Digest, DigestReader, DigestWriter, ParseDigestError};
+pub use engine_choice::EngineChoice;
 pub use error::{Error, ErrorKind, Result, ResultExt};
 pub use event::{Event, Events, Outcome, Stream};
 pub use git_reference::GitReference;

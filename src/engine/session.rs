@@ -3,10 +3,11 @@
 use std::path::{Path, PathBuf};
 
 use super::native::Root;
-use super::native::sandbox::{Command, Emulator, Ending, Exit, Notice, Waiting};
+use super::native::sandbox::{Command, Emulator, Ending, Exit, Limits, Notice, Waiting};
+use super::proxies::proxies;
 use super::{Assessment, Workshop};
 use crate::domain::{Digest, Error, Outcome, Result, Stream};
-use crate::plan::{BuilderImage, OutputFile, Step};
+use crate::plan::{self, BuilderImage, OutputFile, Step};
 use crate::store::{Record, Scratch};
 
 /// What runs commands in builders.
@@ -99,6 +100,18 @@ pub(crate) enum Source<'a> {
     },
     /// A folder of xbuild's own, which the commands may change.
     Folder(&'a Path),
+}
+
+/// A command of a plan as it runs on this machine.
+pub(crate) fn command(workshop: &Workshop, command: &plan::Command) -> Command {
+    let mut env = command.env.clone();
+    env.insert("XBUILD_JOBS".into(), workshop.jobs.to_string());
+    if command.network {
+        for (name, value) in proxies() {
+            env.entry(name).or_insert(value);
+        }
+    }
+    Command { argv: command.argv.clone(), env, cwd: command.cwd.clone().into(), user: None, limits: Limits::default() }
 }
 
 /// Runs a session's only command. Blocks; `output` gets every piece of its output.

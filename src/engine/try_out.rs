@@ -4,8 +4,8 @@ use std::path::PathBuf;
 
 use super::Workshop;
 use super::native::Root;
-use super::native::sandbox::{Command, Emulator, Exit, Limits, Waiting};
-use super::session::{OutputFolder, Session, Source, run_one};
+use super::native::sandbox::{Command, Emulator, Exit, Waiting};
+use super::session::{self, OutputFolder, Session, Source, run_one};
 use crate::domain::{Arch, Digest, Error, Event, Result};
 use crate::engine::layer_path;
 use crate::plan;
@@ -93,11 +93,10 @@ pub fn run_interactive(workshop: &Workshop, request: Interactive) -> Result<Exit
 }
 
 fn command(workshop: &Workshop, command: &plan::Command) -> Command {
-    let mut env = command.env.clone();
-    env.insert("XBUILD_JOBS".into(), workshop.jobs.to_string());
+    let mut command = session::command(workshop, command);
     // Programs that ask for it show colours and sizes.
     if let Ok(terminal) = std::env::var("TERM") {
-        env.entry("TERM".into()).or_insert(terminal);
+        command.env.entry("TERM".into()).or_insert(terminal);
     }
-    Command { argv: command.argv.clone(), env, cwd: command.cwd.clone().into(), user: None, limits: Limits::default() }
+    command
 }

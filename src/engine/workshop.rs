@@ -4,13 +4,16 @@ use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
 
+use tokio::runtime::Handle;
 use tokio::sync::{Mutex, Semaphore};
 
+use super::docker::DockerEngine;
 use super::native::Native;
 use super::native::sandbox::{Identity, Stop};
 use super::session::Engine;
 use crate::debian::Mirrors;
-use crate::domain::{Arch, Digest, Events, Result};
+use crate::docker::Endpoint;
+use crate::domain::{Arch, Digest, EngineChoice, Events, Result};
 use crate::registry;
 use crate::store::Store;
 
@@ -51,6 +54,8 @@ pub struct Workshop {
 /// What makes one run differ from another.
 #[derive(Debug, Clone)]
 pub struct WorkshopOptions {
+    /// What runs commands.
+    pub engine: EngineChoice,
     /// The project's folder.
     pub project: PathBuf,
     /// Folders of git outside the project.
@@ -69,14 +74,20 @@ impl Workshop {
     /// Sets up a run.
     ///
     /// # Errors
-    /// An environment error on an architecture that xbuild does not know.
+    /// An environment error on an architecture that xbuild does not know, or without the engine.
     pub fn new(store: Store, events: Events, stop: Stop, options: WorkshopOptions) -> Result<Workshop> {
-        let WorkshopOptions { project, git_folders, jobs, offline, update, pull } = options;
+        let WorkshopOptions { engine, project, git_folders, jobs, offline, update, pull } = options;
+        let engine: Box<dyn Engine> = match engine {
+            EngineChoice::Native => Box::new(Native),
+            EngineChoice::Docker(place) => {
+                Box::new(DockerEngine::new(Endpoint::find(place.as_deref())?, Handle::current()))
+            }
+        };
         Ok(Workshop {
             store,
             events,
             stop,
-            engine: Box::new(Native),
+            engine,
             identity: Identity::detect(),
             host: Arch::host()?,
             project,

@@ -26,6 +26,8 @@ pub struct Facts {
     pub variables: Variables,
     /// The time that outputs carry, in seconds since 1970.
     pub epoch: u64,
+    /// What commands see of xbuild's own environment.
+    pub environment: BTreeMap<String, String>,
     /// Labels that every image gets.
     pub labels: BTreeMap<String, String>,
     /// The images that an image of the project starts from or copies from, for one of its architectures; those of the
@@ -102,6 +104,7 @@ pub fn test_command(project: &Project, facts: &Facts, binary: &Binary, arch: Arc
     };
     let variables = facts.variables.clone().with_arch(arch);
     let mut env = builder.test_environment()?;
+    env.extend(facts.environment.clone());
     for (name, value) in &binary.env {
         env.insert(name.clone(), variables.expand(value)?);
     }
@@ -135,7 +138,8 @@ pub fn builder_command(
     let components: Vec<Name> = project.toolchain.components.keys().cloned().collect();
     let (host, epoch) = (facts.host, facts.epoch);
     let builder = Builder { toolchain: &project.toolchain, components: &components, host, target: arch, epoch };
-    let env = builder.environment()?;
+    let mut env = builder.environment()?;
+    env.extend(facts.environment.clone());
     Ok(BuilderCommand { command: Command { argv, env, cwd: SOURCE.into(), network }, root, libraries })
 }
 
@@ -335,6 +339,7 @@ impl Planner<'_> {
             // Go's build cache knows compilers and flags, but not headers; so the libraries are told by a flag.
             env.insert("CGO_CPPFLAGS".into(), format!("-DXBUILD_LIBRARIES={}", identity(&binary.libraries)));
         }
+        env.extend(self.facts.environment.clone());
         for (variable, value) in &binary.env {
             env.insert(variable.clone(), variables.expand(value)?);
         }
@@ -406,7 +411,9 @@ impl Planner<'_> {
         let Parts { root, .. } = self.parts(None, &components, &[])?;
         let (host, epoch) = (self.facts.host, self.facts.epoch);
         let builder = Builder { toolchain: &project.toolchain, components: &components, host, target: host, epoch };
-        let command = shell(&self.facts.variables.expand(text)?, builder.native_environment(), false);
+        let mut env = builder.native_environment();
+        env.extend(self.facts.environment.clone());
+        let command = shell(&self.facts.variables.expand(text)?, env, false);
         let inputs = [("command", Digest::of_json(&command).to_string()), self.tree()?];
         let work = Work::Preparation(Preparation { root: root.clone(), command });
         Ok(Some(self.add(StepId::new(&["preparation"]), None, root, &inputs, work)))

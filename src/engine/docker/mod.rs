@@ -1,0 +1,13 @@
+//! Docker's and Podman's engines: builders are images, sessions are containers.
+//!
+//! A container lives as long as the session: its commands are run in it one by one, and it ends with the connection that
+//! holds it, so that nothing is left behind whatever ends xbuild.
+
+mod archive;
+mod builder;
+mod changes;
+mod engine;
+mod left;
+mod sources;
+
+pub(super) use engine::DockerEngine;
