@@ -7,7 +7,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use super::export::Export;
 use super::secrets::{AgentOption, SecretOption};
 use crate::config::Passing;
-use crate::domain::{Arch, EngineChoice, Name};
+use crate::domain::{Arch, BuilderChoice, EngineChoice, Name};
 use crate::lint::Level;
 use crate::report::{Colour, Verbosity};
 
@@ -52,6 +52,9 @@ pub(super) struct Global {
     /// What runs commands: native, docker, or docker=ENDPOINT for an address or a context [default: native where the kernel allows it]
     #[arg(long, value_name = "ENGINE", env = "XBUILD_ENGINE", value_parser = parse_engine, global = true)]
     pub(super) engine: Option<EngineChoice>,
+    /// Build for a platform on another machine's engine, a context or an address; several share the work
+    #[arg(long, value_name = "PLATFORM=ENGINE,..", env = "XBUILD_BUILDERS", value_delimiter = ',', value_parser = parse_builder, global = true)]
+    pub(super) builders: Vec<BuilderChoice>,
     /// Processors to use [default: all]
     #[arg(short = 'j', long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..), global = true)]
     pub(super) jobs: Option<u16>,
@@ -338,6 +341,10 @@ fn parse_name(text: &str) -> Result<Name, String> {
 }
 
 fn parse_engine(text: &str) -> Result<EngineChoice, String> {
+    text.parse().map_err(|error: crate::domain::Error| error.with_hints())
+}
+
+fn parse_builder(text: &str) -> Result<BuilderChoice, String> {
     text.parse().map_err(|error: crate::domain::Error| error.with_hints())
 }
 

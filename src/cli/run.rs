@@ -57,7 +57,7 @@ async fn inside(setup: &Setup<'_>, options: &BuilderOptions, argv: Vec<String>) 
     let root = Root { compilers: keys(&root)?, libraries: keys(&libraries)? };
     setup.printer.finish();
     let workshop = loaded.workshop.clone();
-    let request = Interactive { waiting, root, command, git_folders: git.folders };
+    let request = Interactive { waiting, arch: options.arch, root, command, git_folders: git.folders };
     let exit = tokio::task::spawn_blocking(move || run_interactive(&workshop, request))
         .await
         .map_err(|error| Error::bug("a command panicked").because(error))??;

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use super::arguments::Global;
 use super::dockerfiles::Dockerfiles;
 use crate::config::{Project, ProjectOptions, Variables};
+use crate::docker::Endpoint;
 use crate::domain::{Arch, EngineChoice, ErrorKind, Name, Result, ResultExt};
 use crate::engine::native::sandbox::Stop;
 use crate::engine::{Workshop, WorkshopOptions, automatic};
@@ -55,7 +56,7 @@ impl<'a> Setup<'a> {
         let prefix = "XBUILD_";
         let mut set: BTreeMap<String, String> = std::env::vars()
             .filter_map(|(name, value)| Some((name.strip_prefix(prefix)?.to_lowercase(), value)))
-            .filter(|(name, _)| !["store", "engine", "debian_mirror"].contains(&name.as_str()))
+            .filter(|(name, _)| !["store", "engine", "builders", "debian_mirror"].contains(&name.as_str()))
             .collect();
         set.extend(self.global.set.iter().cloned());
         ProjectOptions { folder: self.global.folder.clone(), file: self.global.file.clone(), set }
@@ -117,9 +118,25 @@ impl<'a> Setup<'a> {
             EngineChoice::Native => Builders::Layers,
             EngineChoice::Docker(_) => Builders::Images,
         };
+        let stop = Stop::default();
+        let options = WorkshopOptions {
+            engine,
+            builders: self.builders(&project)?,
+            project: project.folder.clone(),
+            git_folders: git.folders.clone(),
+            jobs: self.jobs(),
+            offline: self.global.offline,
+            update,
+            pull,
+        };
+        // Other machines are greeted here, which waits for them.
+        let workshop =
+            tokio::task::block_in_place(|| Workshop::new(store, self.printer.events(), stop.clone(), options))?;
         let facts = Facts {
-            host: Arch::host()?,
+            host: workshop.host,
+            builder_host: workshop.builder_host,
             builders,
+            machines: workshop.machines.clone(),
             tree: tree?.map(|tree| tree.digest),
             variables: variables(&project, &git),
             epoch,
@@ -129,17 +146,6 @@ impl<'a> Setup<'a> {
             emulated: BTreeSet::new(),
             stage: None,
         };
-        let stop = Stop::default();
-        let options = WorkshopOptions {
-            engine,
-            project: project.folder.clone(),
-            git_folders: git.folders,
-            jobs: self.jobs(),
-            offline: self.global.offline,
-            update,
-            pull,
-        };
-        let workshop = Workshop::new(store, self.printer.events(), stop.clone(), options)?;
         watch_interrupts(stop);
         Ok(Loaded { project, facts, workshop: Arc::new(workshop), digests })
     }
@@ -153,6 +159,26 @@ impl<'a> Setup<'a> {
     fn environment(&self, project: &Project) -> BTreeMap<String, String> {
         let passed = project.environment.iter().chain(&self.global.environment);
         passed.filter_map(|passing| passing.resolve(&|name| std::env::var(name).ok())).collect()
+    }
+
+    /// Engines that build for some of the project's targets: as the command line says, else the environment, else the
+    /// user's contexts that are called so, unless an engine was asked for.
+    fn builders(&self, project: &Project) -> Result<BTreeMap<Arch, Vec<Endpoint>>> {
+        let mut builders: BTreeMap<Arch, Vec<Endpoint>> = BTreeMap::new();
+        for choice in self.global.builders.iter().filter(|choice| project.arches.contains(&choice.target)) {
+            let endpoint =
+                Endpoint::find(Some(&choice.engine)).context(|| format!("the builder for {}", choice.target))?;
+            builders.entry(choice.target).or_default().push(endpoint);
+        }
+        if builders.is_empty() && self.global.engine.is_none() {
+            for endpoint in Endpoint::contexts()? {
+                let named = endpoint.name.strip_prefix("xbuild-linux-").and_then(Arch::find);
+                if let Some(target) = named.filter(|target| project.arches.contains(target)) {
+                    builders.entry(target).or_default().push(endpoint);
+                }
+            }
+        }
+        Ok(builders)
     }
 
     pub(super) fn jobs(&self) -> usize {

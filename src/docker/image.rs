@@ -15,7 +15,7 @@ use super::error::answered;
 use crate::domain::{Arch, Error, Result};
 
 /// What an engine says of an image.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ImageFacts {
     /// The engine's own name for it, as in `sha256:..`.
     pub id: String,

@@ -1,6 +1,7 @@
 //! Leaf nouns that every other module speaks in.
 
 mod arch;
+mod builder_choice;
 mod digest;
 mod engine_choice;
 mod error;
@@ -13,6 +14,7 @@ mod mount;
 mod name;
 
 pub use arch::{Arch, ElfClass, ElfIdentity, Endianness};
+pub use builder_choice::BuilderChoice;
 pub use digest::{Digest, DigestReader, DigestWriter, ParseDigestError};
 pub use engine_choice::EngineChoice;
 pub use error::{Error, ErrorKind, Result, ResultExt};

@@ -98,6 +98,7 @@ impl Build<'_> {
         let source = self.unpack(scratch)?;
         let out = scratch.folder("out")?;
         let session = Session {
+            target: job.step.arch,
             root: &job.root,
             source: Source::Folder(&source),
             output: OutputFolder::Empty(&out),
@@ -128,6 +129,7 @@ impl Build<'_> {
         let changes = scratch.folder("source")?;
         let out = scratch.folder("out")?;
         let session = Session {
+            target: job.step.arch,
             root: &job.root,
             source: Source::Tree { git_folders: &self.workshop.git_folders, prepared: None, changes: Some(&changes) },
             output: OutputFolder::Empty(&out),
@@ -163,6 +165,7 @@ impl Build<'_> {
             commands.push(session::command(self.workshop, &program.command));
         }
         let session = Session {
+            target: jobs[0].step.arch,
             root: &jobs[0].root,
             source,
             output: OutputFolder::Empty(&out),

@@ -5,6 +5,7 @@ mod automatic;
 mod bases;
 mod board;
 mod build;
+mod dispatch;
 mod dist;
 mod docker;
 

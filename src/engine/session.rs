@@ -6,7 +6,7 @@ use super::native::Root;
 use super::native::sandbox::{Command, Emulator, Ending, Exit, Limits, Notice, Waiting};
 use super::proxies::proxies;
 use super::{Assessment, Workshop};
-use crate::domain::{Digest, Error, Outcome, Result, Stream};
+use crate::domain::{Arch, Digest, Error, Outcome, Result, Stream};
 use crate::plan::{self, BuilderImage, OutputFile, Step};
 use crate::store::{Record, Scratch};
 
@@ -58,7 +58,10 @@ pub(crate) trait Left {
 }
 
 /// Commands that share a builder.
+#[derive(Clone)]
 pub(crate) struct Session<'a> {
+    /// What is built for, where that matters.
+    pub(crate) target: Option<Arch>,
     /// What the builder consists of.
     pub(crate) root: &'a Root,
     /// What is in the source folder.
@@ -80,6 +83,7 @@ pub(crate) struct Session<'a> {
 }
 
 /// What is in the output folder of a builder.
+#[derive(Clone, Copy)]
 pub(crate) enum OutputFolder<'a> {
     /// Nothing yet; what commands write there ends up in this folder, at the latest when it is taken.
     Empty(&'a Path),
@@ -88,6 +92,7 @@ pub(crate) enum OutputFolder<'a> {
 }
 
 /// What is in the source folder of a builder.
+#[derive(Clone, Copy)]
 pub(crate) enum Source<'a> {
     /// The project's tree, which stays as it is.
     Tree {

@@ -30,6 +30,8 @@ pub struct ProgramTest {
 pub struct Interactive {
     /// The process that becomes its sandbox, where there is one.
     pub waiting: Option<Waiting>,
+    /// What is built for.
+    pub arch: Arch,
     /// The builder's layers.
     pub root: Root,
     /// What runs.
@@ -50,6 +52,7 @@ pub fn run_test(workshop: &Workshop, test: &ProgramTest, step: &str) -> Result<(
         .as_ref()
         .map(|(layer, path)| Emulator { arch: test.arch, program: layer_path(&workshop.store, layer).join(path) });
     let session = Session {
+        target: Some(test.arch),
         root: &test.root,
         source: Source::Tree { git_folders: &workshop.git_folders, prepared: None, changes: None },
         output: OutputFolder::Programs(&programs),
@@ -76,6 +79,7 @@ pub fn run_interactive(workshop: &Workshop, request: Interactive) -> Result<Exit
     let scratch = workshop.store.scratch()?;
     let out = scratch.folder("out")?;
     let session = Session {
+        target: Some(request.arch),
         root: &request.root,
         source: Source::Tree { git_folders: &request.git_folders, prepared: None, changes: None },
         output: OutputFolder::Empty(&out),

@@ -1,5 +1,7 @@
 //! Builders, as steps: a stack of layers for the native engine, an image for others.
 
+use std::collections::BTreeMap;
+
 use super::dockerfile::{COMMON, render_builders};
 use super::planner::{Facts, Planner};
 use super::step::{BuilderImage, Plan, StepId, Work};
@@ -32,7 +34,9 @@ impl Planner<'_> {
         components: &[Name],
         libraries: &[LibraryChoice],
     ) -> Result<Parts> {
-        match self.facts.builders {
+        let machine = target.and_then(|target| self.facts.machines.get(&target));
+        let builders = if machine.is_some() { Builders::Images } else { self.facts.builders };
+        match builders {
             Builders::Layers => self.layers(target, components, libraries),
             Builders::Images => {
                 Ok(Parts { root: vec![self.image_of(target, components, libraries)?], libraries: Vec::new() })
@@ -60,9 +64,11 @@ impl Planner<'_> {
     fn image_of(&mut self, target: Option<Arch>, components: &[Name], libraries: &[LibraryChoice]) -> Result<StepId> {
         let project = self.project;
         let targets: Vec<Arch> = target.into_iter().collect();
-        let dockerfile = render_builders(project, self.facts.host, &targets, components, libraries)?;
+        let host = target.map_or(self.facts.builder_host, |target| self.facts.host_of(target));
+        let dockerfile = render_builders(project, host, &targets, components, libraries)?;
         let stage = target.map_or(COMMON, Arch::name);
-        let facts = Facts { builders: Builders::Layers, ..self.facts.clone() };
+        let machines = BTreeMap::new();
+        let facts = Facts { host, builder_host: host, builders: Builders::Layers, machines, ..self.facts.clone() };
         let mut layers = Planner { project, facts: &facts, plan: Plan::default() };
         let parts = layers.layers(target, components, libraries)?;
         let stack = [parts.root, parts.libraries].concat();

@@ -16,10 +16,14 @@ use crate::domain::{Arch, Digest, Error, Name, Result, ResultExt};
 /// What planning must know beside the project.
 #[derive(Debug, Clone)]
 pub struct Facts {
-    /// The architecture that builders run on.
+    /// The machine's architecture.
     pub host: Arch,
+    /// The architecture that builders run on: another one, where the engine is on another machine.
+    pub builder_host: Arch,
     /// What builders are.
     pub builders: Builders,
+    /// Targets whose builders are images on machines of an architecture of their own.
+    pub machines: BTreeMap<Arch, Arch>,
     /// Digest of the project's tree; absent when nothing is built from it.
     pub tree: Option<Digest>,
     /// Names for templates, with those of git.
@@ -37,6 +41,13 @@ pub struct Facts {
     pub emulated: BTreeSet<(Name, Arch)>,
     /// The stage that images end with, if it is none that they say themselves.
     pub stage: Option<String>,
+}
+
+impl Facts {
+    /// The architecture that the builder for a target runs on.
+    pub(super) fn host_of(&self, target: Arch) -> Arch {
+        self.machines.get(&target).copied().unwrap_or(self.builder_host)
+    }
 }
 
 /// An image that is none of the project's, by its name after FROM, for an architecture: not always that of the image
@@ -98,7 +109,7 @@ pub fn test_command(project: &Project, facts: &Facts, binary: &Binary, arch: Arc
     let builder = Builder {
         toolchain: &project.toolchain,
         components: &binary.components,
-        host: facts.host,
+        host: facts.host_of(arch),
         target: arch,
         epoch: facts.epoch,
     };
@@ -136,7 +147,7 @@ pub fn builder_command(
     let mut planner = Planner { project, facts, plan: Plan::default() };
     let Parts { root, libraries } = planner.whole_builder(arch)?;
     let components: Vec<Name> = project.toolchain.components.keys().cloned().collect();
-    let (host, epoch) = (facts.host, facts.epoch);
+    let (host, epoch) = (facts.host_of(arch), facts.epoch);
     let builder = Builder { toolchain: &project.toolchain, components: &components, host, target: arch, epoch };
     let mut env = builder.environment()?;
     env.extend(facts.environment.clone());
@@ -289,7 +300,7 @@ impl Planner<'_> {
     }
 
     fn builder<'a>(&'a self, components: &'a [Name], target: Arch) -> Builder<'a> {
-        let (host, epoch) = (self.facts.host, self.facts.epoch);
+        let (host, epoch) = (self.facts.host_of(target), self.facts.epoch);
         Builder { toolchain: &self.project.toolchain, components, host, target, epoch }
     }
 
@@ -409,7 +420,7 @@ impl Planner<'_> {
             );
         }
         let Parts { root, .. } = self.parts(None, &components, &[])?;
-        let (host, epoch) = (self.facts.host, self.facts.epoch);
+        let (host, epoch) = (self.facts.builder_host, self.facts.epoch);
         let builder = Builder { toolchain: &project.toolchain, components: &components, host, target: host, epoch };
         let mut env = builder.native_environment();
         env.extend(self.facts.environment.clone());

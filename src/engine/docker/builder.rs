@@ -4,12 +4,12 @@ use std::collections::BTreeMap;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use super::archive::archive;
-use crate::docker::{BuildRequest, Builder, Client, ContainerRequest, EngineFacts, ExecRequest, Product};
-use crate::domain::{Arch, Digest, Error, Event, Outcome, Result, ResultExt, Stream};
+use crate::docker::{BuildRequest, Builder, Client, ContainerRequest, EngineFacts, ExecRequest, ImageFacts, Product};
+use crate::domain::{Digest, Error, Event, Outcome, Result, ResultExt, Stream};
 use crate::engine::proxies::proxies;
 use crate::engine::{Assessment, Workshop, survey};
 use crate::plan::{BuilderImage, Step};
-use crate::store::Record;
+use crate::store::{Bucket, Record};
 
 /// Names the key of what has it.
 pub(super) const KEY: &str = "io.xbuild.key";
@@ -33,6 +33,7 @@ pub(super) async fn make(
     step: &Step,
     image: &BuilderImage,
     assessment: &Assessment,
+    other: Option<&Client>,
 ) -> Result<(Record, Outcome)> {
     let started = Instant::now();
     let key = &assessment.key;
@@ -43,27 +44,50 @@ pub(super) async fn make(
     }
     if let (Some(image), false) = (&there, workshop.update) {
         // Another store knows the record of it, or had it.
-        let digest = match image.labels.get(DIGEST) {
-            Some(text) => text.parse().or_environment(|| format!("the image {name} has the label {DIGEST}={text}"))?,
-            None => versions(client, key, &name).await?,
-        };
+        let digest = known_digest(client, key, &name, image).await?;
         return Ok((record(workshop, step, assessment, digest, started)?, Outcome::Cached));
     }
     workshop.events.emit(Event::Started { step: step.id.to_string(), reason: assessment.reason.clone() });
-    let layers = if workshop.update { None } else { layers(workshop, image) };
-    let digest = match layers {
-        Some(keys) => {
+    let arch = client.facts().arch;
+    let layers = match arch == workshop.host && !workshop.update {
+        true => layers(workshop, image),
+        false => None,
+    };
+    let digest = match (layers, other) {
+        (Some(keys), _) => {
             let digest = Digest::of_json(&(key, &keys));
             let packed = archive(workshop, &keys, &name, key, &digest)?;
             client.load(tokio::fs::File::from_std(packed)).await?;
             digest
         }
-        None => {
+        (None, Some(other)) => {
+            copy(workshop, &name, other, client).await?;
+            known_digest(client, key, &name, &client.image(&name).await?.unwrap_or_default()).await?
+        }
+        (None, None) => {
             build(client, workshop, step, image, key, &name).await?;
             versions(client, key, &name).await?
         }
     };
     Ok((record(workshop, step, assessment, digest, started)?, Outcome::Built))
+}
+
+/// What stands for an image that is there.
+async fn known_digest(client: &Client, key: &Digest, name: &str, image: &ImageFacts) -> Result<Digest> {
+    match image.labels.get(DIGEST) {
+        Some(text) => text.parse().or_environment(|| format!("the image {name} has the label {DIGEST}={text}")),
+        None => versions(client, key, name).await,
+    }
+}
+
+/// Takes an image from one engine to another, so that both have the very same compilers.
+async fn copy(workshop: &Workshop, name: &str, from: &Client, to: &Client) -> Result<()> {
+    let failed = || "cannot keep an image on its way".to_owned();
+    let file = tempfile::tempfile_in(workshop.store.bucket(Bucket::Temporary)).or_environment(failed)?;
+    let mut file = tokio::fs::File::from_std(file);
+    from.save(name, &mut file).await?;
+    tokio::io::AsyncSeekExt::rewind(&mut file).await.or_environment(failed)?;
+    to.load(file).await
 }
 
 /// Keys of the same builder's layers, if the store has them all.
@@ -91,8 +115,7 @@ async fn build(
                 image.base
             )));
         }
-        let arch = Arch::host()?;
-        let pulled = client.pull(&image.base, arch, &mut |text| tell(Stream::Stderr, text)).await;
+        let pulled = client.pull(&image.base, client.facts().arch, &mut |text| tell(Stream::Stderr, text)).await;
         pulled.map_err(|error| {
             error
                 .hint(format!(

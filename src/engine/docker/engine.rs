@@ -3,20 +3,28 @@
 use std::io::IsTerminal;
 use std::sync::Arc;
 use std::sync::mpsc::{self, Sender};
+use std::time::{Duration, Instant};
 
 use tokio::runtime::Handle;
 use tokio::sync::{OnceCell, Semaphore};
 
+use super::builders::Builders;
 use super::left::Leftovers;
 use super::sources::Sources;
 use super::{builder, changes};
-use crate::docker::{Client, Container, ContainerRequest, Endpoint, ExecEnd, ExecRequest, Network};
+use crate::docker::{
+    Address, Client, Container, ContainerRequest, Endpoint, EngineFacts, ExecEnd, ExecRequest, Network,
+};
 use crate::domain::{Error, Outcome, Result, Stream};
 use crate::engine::native::sandbox::{Command, Exceeded, Exit, Notice};
 use crate::engine::session::{Engine, Interaction, OutputFolder, Session, Source, Tell};
 use crate::engine::{Assessment, LOOK, Workshop, unless_stopped};
 use crate::plan::{BuilderImage, CACHE, OUTPUT, Step};
 use crate::store::Record;
+
+/// So long an engine on another machine may say nothing before it is asked whether it is there, and may take to say so.
+const SILENCE: Duration = Duration::from_secs(5);
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// An engine that is reached over its API.
 pub(crate) struct DockerEngine {
@@ -25,12 +33,41 @@ pub(crate) struct DockerEngine {
     client: OnceCell<Client>,
     /// Whether it sees the files of this machine; found out with the first container.
     sees_files: OnceCell<bool>,
+    /// The builders of this run.
+    builders: Arc<Builders>,
 }
 
 impl DockerEngine {
     /// The engine at an endpoint; it is spoken to when there is something to do.
-    pub(crate) fn new(endpoint: Endpoint, runtime: Handle) -> DockerEngine {
-        DockerEngine { endpoint, runtime, client: OnceCell::new(), sees_files: OnceCell::new() }
+    /// What is known of builders is shared with other engines.
+    pub(crate) fn new(endpoint: Endpoint, runtime: Handle, builders: Arc<Builders>) -> DockerEngine {
+        DockerEngine { endpoint, runtime, client: OnceCell::new(), sees_files: OnceCell::new(), builders }
+    }
+
+    /// What it is called.
+    pub(super) fn endpoint(&self) -> &Endpoint {
+        &self.endpoint
+    }
+
+    /// What it says of itself.
+    pub(crate) async fn facts(&self) -> Result<&EngineFacts> {
+        Ok(self.client().await?.facts())
+    }
+
+    /// The same, if it was asked before.
+    pub(super) fn known_facts(&self) -> Option<&EngineFacts> {
+        self.client.get().map(Client::facts)
+    }
+
+    /// Whether it still answers.
+    pub(super) async fn answers(&self) -> bool {
+        Client::connect_within(&self.endpoint, PATIENCE).await.is_ok()
+    }
+
+    /// Whether it is on another machine, as far as its address tells. The death of such a one may go unnoticed for long: on
+    /// this machine connections end with who held them.
+    pub(crate) fn is_elsewhere(&self) -> bool {
+        !matches!(self.endpoint.address, Address::Unix(_))
     }
 
     /// The connection; the first one also clears away what a killed xbuild or a dead daemon has left.
@@ -49,8 +86,7 @@ impl DockerEngine {
         let key = session.root.compilers.first().ok_or_else(|| Error::bug("a session without a builder"))?;
         let image = builder::name(key);
         if client.image(&image).await?.is_none() {
-            return Err(Error::environment(format!("{} has no image {image}", client.endpoint().name))
-                .hint("`xbuild toolchain` makes the builders again"));
+            self.builders.bring(client, workshop, key).await?;
         }
         let sources = Sources::of(workshop, session)?;
         let mut request = ContainerRequest {
@@ -113,15 +149,27 @@ impl Engine for DockerEngine {
             tasks.spawn_on(task, &self.runtime);
         }
         drop(sender);
+        let mut heard = Instant::now();
         let left = Leftovers { container: &container, runtime: &self.runtime, session };
         let result = loop {
-            match happenings.recv_timeout(LOOK) {
+            let happening = happenings.recv_timeout(LOOK);
+            if happening.is_ok() {
+                heard = Instant::now();
+            }
+            match happening {
                 Ok(Happening::Started(index)) => tell(index, Notice::Started, &left),
                 Ok(Happening::Output(index, stream, bytes)) => tell(index, Notice::Output(stream, &bytes), &left),
                 Ok(Happening::Exited(index, exit)) => tell(index, Notice::Exited(exit), &left),
                 Ok(Happening::Lost(error)) => break Err(error),
                 Err(mpsc::RecvTimeoutError::Disconnected) => break Ok(()),
-                Err(mpsc::RecvTimeoutError::Timeout) => {}
+                Err(mpsc::RecvTimeoutError::Timeout) => {
+                    if self.is_elsewhere() && heard.elapsed() > SILENCE {
+                        if !self.runtime.block_on(self.answers()) {
+                            break Err(Error::environment(format!("{} does not answer any more", self.endpoint)));
+                        }
+                        heard = Instant::now();
+                    }
+                }
             }
             if let Err(error) = workshop.stop.check() {
                 break Err(error);
@@ -137,12 +185,13 @@ impl Engine for DockerEngine {
         });
         self.runtime.block_on(async {
             while tasks.join_next().await.is_some() {}
-            match Arc::into_inner(container) {
-                Some(container) => container.remove().await,
-                None => Err(Error::bug("a container that is still used")),
+            let container = Arc::into_inner(container).ok_or_else(|| Error::bug("a container that is still used"))?;
+            match result {
+                // It goes with its connection, if its engine is there at all.
+                Err(error) => Err(error),
+                Ok(()) => container.remove().await,
             }
-        })?;
-        result
+        })
     }
 
     fn interact(
@@ -169,7 +218,7 @@ impl Engine for DockerEngine {
         assessment: &Assessment,
     ) -> Result<(Record, Outcome)> {
         self.runtime.block_on(unless_stopped(&workshop.stop, async {
-            builder::make(self.client().await?, workshop, step, image, assessment).await
+            self.builders.make(self.client().await?, workshop, step, image, assessment).await
         }))
     }
 }

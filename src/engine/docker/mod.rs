@@ -5,9 +5,13 @@
 
 mod archive;
 mod builder;
+mod builders;
 mod changes;
 mod engine;
 mod left;
+mod machines;
 mod sources;
 
+pub(super) use builders::Builders;
 pub(super) use engine::DockerEngine;
+pub(super) use machines::Machines;

@@ -38,7 +38,10 @@ impl Sources {
                 (workshop.project.clone(), git_folders, prepared.map(|key| layer_path(&workshop.store, &key)))
             }
         };
-        let probe = session.scratch.folder("probe")?;
+        let failed = || format!("cannot make a folder in {}", session.scratch.path().display());
+        let probe =
+            tempfile::Builder::new().prefix("probe").tempdir_in(session.scratch.path()).or_environment(failed)?;
+        let probe = probe.keep();
         // Its own path is a word that no other machine has at that place.
         let word = format!("{} {}", probe.display(), std::process::id());
         fs::write(probe.join("word"), &word).or_environment(|| format!("cannot write to {}", probe.display()))?;
