@@ -1,0 +1,83 @@
+//! That the engines which other tests use are what they say, and leave nothing behind.
+
+use std::fs;
+use std::io::{Read, Write};
+use std::os::unix::net::UnixStream;
+use std::path::Path;
+
+use crate::support::{Docker, Files, Ids, Images, Release};
+
+/// What an engine answers on its socket, without a client of its own.
+fn ask(endpoint: &str, path: &str) -> String {
+    let mut stream = UnixStream::connect(endpoint.strip_prefix("unix://").expect("a socket")).expect("it listens");
+    write!(stream, "GET {path} HTTP/1.0\r\nHost: engine\r\n\r\n").expect("it reads");
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).expect("it answers");
+    answer
+}
+
+/// The names in `/proc/net/dev`.
+fn interfaces(text: &str) -> Vec<&str> {
+    text.lines().filter_map(|line| Some(line.split_once(':')?.0.trim())).collect()
+}
+
+/// Control groups of engines, by name.
+fn control_groups(name: &str) -> Vec<String> {
+    let roots = fs::read_dir("/sys/fs/cgroup").into_iter().flatten().flatten().map(|entry| entry.path());
+    let found = roots.chain([Path::new("/sys/fs/cgroup").to_owned()]).map(|root| root.join(name));
+    found.filter(|path| path.exists()).map(|path| path.display().to_string()).collect()
+}
+
+/// The engine runs a container, knows what it is to see, and is gone with all that it has made.
+fn is_real(docker: Docker, files: Files) {
+    docker.import_busybox("busybox");
+    let hello = docker.must(["run", "--rm", "--memory", "64m", "busybox", "echo", "hello"]);
+    assert_eq!(hello, "hello");
+    let folder = tempfile::tempdir().expect("a folder");
+    fs::write(folder.path().join("file"), "").expect("a file");
+    let mount = format!("{0}:{0}", folder.path().display());
+    let listed = docker.must(["run", "--rm", "--volume", &mount, "busybox", "ls", &folder.path().to_string_lossy()]);
+    assert_eq!(listed, if files == Files::Seen { "file" } else { "" });
+    let (work, name) = (docker.work().to_owned(), docker.name().to_owned());
+    assert!(!control_groups(&name).is_empty(), "no control groups");
+    drop(docker);
+    assert!(!work.exists(), "{} is left behind", work.display());
+    assert_eq!(control_groups(&name), [""; 0]);
+}
+
+#[test]
+fn docker_of_debian_12() {
+    let Some(docker) = Docker::of(Release::Oldest).files(Files::Seen).start() else { return };
+    let version = ask(&docker.endpoint(), "/version");
+    assert!(version.contains(r#""Version":"20.10."#) && version.contains(r#""ApiVersion":"1.41""#), "{version}");
+    docker.import_busybox("busybox");
+    let networks = docker.must(["run", "--rm", "--network", "host", "busybox", "cat", "/proc/net/dev"]);
+    assert_eq!(interfaces(&networks), interfaces(&fs::read_to_string("/proc/net/dev").expect("the interfaces")));
+    is_real(docker, Files::Seen);
+}
+
+#[test]
+fn docker_of_today_that_sees_no_files() {
+    let Some(docker) = Docker::of(Release::Current).images(Images::OfContainerd).start() else { return };
+    is_real(docker, Files::Unseen);
+}
+
+#[test]
+fn docker_with_other_ids() {
+    let Some(docker) = Docker::of(Release::Current).files(Files::Seen).ids(Ids::Remapped).start() else { return };
+    docker.import_busybox("busybox");
+    let map = docker.must(["run", "--rm", "busybox", "cat", "/proc/self/uid_map"]);
+    assert_ne!(map.split_whitespace().nth(1), Some("0"), "{map}");
+    is_real(docker, Files::Seen);
+}
+
+/// A daemon that dies takes no images along.
+#[test]
+fn docker_that_dies_and_comes_back() {
+    let Some(docker) = Docker::of(Release::Current).start() else { return };
+    docker.import_busybox("busybox");
+    docker.kill_daemon();
+    assert!(!docker.docker(["version"]).status.success());
+    docker.start_daemon();
+    assert_eq!(docker.must(["run", "--rm", "busybox", "echo", "hello"]), "hello");
+}
