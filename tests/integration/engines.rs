@@ -4,8 +4,9 @@ use std::fs;
 use std::io::{Read, Write};
 use std::os::unix::net::UnixStream;
 use std::path::Path;
+use std::process::{Command, Stdio};
 
-use crate::support::{Docker, Files, Ids, Images, Release};
+use crate::support::{Docker, Files, Ids, Images, Machine, Reached, Release};
 
 /// What an engine answers on its socket, without a client of its own.
 fn ask(endpoint: &str, path: &str) -> String {
@@ -80,4 +81,50 @@ fn docker_that_dies_and_comes_back() {
     assert!(!docker.docker(["version"]).status.success());
     docker.start_daemon();
     assert_eq!(docker.must(["run", "--rm", "busybox", "echo", "hello"]), "hello");
+}
+
+/// Three at once, as a test of builders on other machines has them.
+#[test]
+fn machines() {
+    let starting = [(); 3].map(|()| std::thread::spawn(Machine::start));
+    let machines: Vec<Machine> =
+        starting.into_iter().filter_map(|machine| machine.join().expect("it starts")).collect();
+    let [by_tls, by_ssh, killed] = &machines[..] else { return };
+    let config = by_tls.work().join("config");
+    fs::create_dir(&config).expect("a folder");
+    by_tls.context(&config, "tls", Reached::ByTls);
+    by_ssh.context(&config, "ssh", Reached::BySsh);
+    for machine in &machines {
+        machine.import_busybox("busybox");
+    }
+    let listed = by_tls.client(&config, &["context", "ls", "--format", "{{.Name}} {{.DockerEndpoint}}"]);
+    assert!(listed.contains(&format!("ssh {}", by_ssh.endpoint(Reached::BySsh))), "{listed}");
+    assert_eq!(by_tls.client(&config, &["--context", "tls", "run", "--rm", "busybox", "echo", "hello"]), "hello");
+    // What Docker's own client does: its words to the engine are those of the program that it starts there.
+    Machine::ssh_client(&config, &[by_ssh]);
+    let address = by_ssh.endpoint(Reached::BySsh).replace("ssh://", "").replace(":2222", "");
+    let mut command = Command::new(config.join("ssh"));
+    command.args(["-p", "2222", "-T", "--", &address, "docker", "system", "dial-stdio"]);
+    let mut ssh = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("ssh can be run");
+    ssh.stdin.take().expect("a pipe").write_all(b"GET /_ping HTTP/1.0\r\n\r\n").expect("it reads");
+    let output = ssh.wait_with_output().expect("it ends");
+    assert!(String::from_utf8_lossy(&output.stdout).contains("Api-Version"), "{output:?}");
+    killed.kill();
+    assert!(!Path::new("/sys/class/net").join(killed.interface()).exists(), "its network is left");
+    by_ssh.unplug();
+    assert!(by_tls.docker(["version"]).status.success());
+}
+
+/// Packages can be installed in containers, with Docker's own network and with the machine's.
+#[test]
+fn networks_of_a_machine() {
+    let Some(machine) = Machine::start() else { return };
+    machine.import_busybox("busybox");
+    let mirrors = xbuild::debian::Mirrors::find(std::env::var("XBUILD_DEBIAN_MIRROR").ok().as_deref());
+    let file =
+        format!("{}/dists/trixie/Release", mirrors.expect("a Debian mirror").main().to_string().trim_end_matches('/'));
+    for network in ["bridge", "host"] {
+        let read = machine.must(["run", "--rm", "--network", network, "busybox", "wget", "-q", "-O", "-", &file]);
+        assert!(read.contains("Codename: trixie"), "{read}");
+    }
 }

@@ -28,7 +28,7 @@ pub(crate) enum Release {
 
 impl Release {
     /// The daemon runs `xz` for archives that are compressed with it, and `git`.
-    fn packages(self) -> Packages {
+    pub(super) fn packages(self) -> Packages {
         match self {
             Release::Oldest => Packages {
                 name: "docker",
@@ -38,7 +38,21 @@ impl Release {
             Release::Current => Packages {
                 name: "docker",
                 suite: "forky",
-                names: &["docker.io", "docker-cli", "docker-buildx", "busybox-static", "git", "xz-utils"],
+                names: &[
+                    "docker.io",
+                    "docker-cli",
+                    "docker-buildx",
+                    "busybox-static",
+                    "git",
+                    "xz-utils",
+                    // For machines.
+                    "iproute2",
+                    "openssh-server",
+                    "slirp4netns",
+                    // For an engine of an ordinary user.
+                    "rootlesskit",
+                    "uidmap",
+                ],
             },
         }
     }

@@ -25,6 +25,7 @@ cd "$root"
 mkdir usr etc proc sys dev run tmp root old exchange var var/lib var/tmp
 chmod 1777 tmp var/tmp
 for folder in bin sbin lib lib64; do ln -s "usr/$folder" $folder; done
+ln -s ../run var/run
 mount --bind -o ro "$engine/usr" usr
 mount --rbind /sys sys
 mount --rbind /dev dev
@@ -42,9 +43,7 @@ if [ -e /sys/fs/cgroup/cgroup.controllers ]; then
   # Controllers are for groups below one that has no processes.
   mkdir sys/fs/cgroup/init
   echo 0 > sys/fs/cgroup/init/cgroup.procs
-  for controller in $(cat sys/fs/cgroup/cgroup.controllers); do
-    echo "+$controller" > sys/fs/cgroup/cgroup.subtree_control || :
-  done
+  sed 's/[^ ][^ ]*/+&/g' sys/fs/cgroup/cgroup.controllers > sys/fs/cgroup/cgroup.subtree_control
 else
   mount -t tmpfs -o mode=755 tmpfs sys/fs/cgroup
   while IFS=: read -r _ controllers _; do

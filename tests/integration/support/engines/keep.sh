@@ -17,7 +17,7 @@ shift
 
 # With one hierarchy its root is here; else there is a folder for each.
 hierarchies=/sys/fs/cgroup
-[ -e /sys/fs/cgroup/cgroup.controllers ] || hierarchies=/sys/fs/cgroup/*
+[ -e /sys/fs/cgroup/cgroup.controllers ] || hierarchies='/sys/fs/cgroup/*'
 for hierarchy in $hierarchies; do
   [ -e "$hierarchy/cgroup.procs" ] && mkdir "$hierarchy/$name"
   for file in cpuset.cpus cpuset.mems; do

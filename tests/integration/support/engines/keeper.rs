@@ -89,6 +89,15 @@ impl Keeper {
         command
     }
 
+    /// Kills the first process, and with it all; waits until nothing is left of them.
+    pub(super) fn kill(&self) {
+        let init = self.init.parse().expect("a number");
+        let _ = nix::sys::signal::kill(nix::unistd::Pid::from_raw(init), nix::sys::signal::SIGKILL);
+        while Path::new("/proc").join(&self.init).exists() {
+            std::thread::sleep(Duration::from_millis(5));
+        }
+    }
+
     /// Runs a shell script there.
     pub(super) fn shell(&self, script: &str) -> Output {
         self.command(&[], ["busybox", "sh", "-c", script]).output().expect("nsenter can be run")
@@ -118,8 +127,16 @@ impl Drop for Keeper {
 /// What programs look up in `/etc`: names of hosts and users, ranges of ids, and certificates.
 fn settings(etc: &Path) {
     fs::create_dir_all(etc.join("ssl/certs")).expect("a folder");
-    for name in ["resolv.conf", "hosts", "passwd", "group", "subuid", "subgid", "ssl/certs/ca-certificates.crt"] {
+    for name in ["resolv.conf", "hosts", "subuid", "subgid", "ssl/certs/ca-certificates.crt"] {
         let text = fs::read(Path::new("/etc").join(name)).unwrap_or_default();
         fs::write(etc.join(name), text).expect("a file");
     }
+    let mut users = String::from("root:x:0:0::/root:/bin/sh\nsshd:x:100:65534::/run/sshd:/bin/false\n");
+    let mut groups = String::from("root:x:0:\nnogroup:x:65534:\n");
+    for user in [Identity::Range, Identity::Single].into_iter().filter_map(Identity::user) {
+        users += &format!("{}:x:{}:{}::{}:/bin/sh\n", user.name, user.uid, user.gid, user.dir.display());
+        groups += &format!("{}:x:{}:\n", user.name, user.gid);
+    }
+    fs::write(etc.join("passwd"), users).expect("a file");
+    fs::write(etc.join("group"), groups).expect("a file");
 }

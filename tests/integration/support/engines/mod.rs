@@ -1,10 +1,14 @@
 //! Real engines, each for one test: nothing of them is left behind, and nothing of the machine's own is touched.
 
 mod base;
+mod certificates;
+mod context;
 mod docker;
 mod files;
 mod keeper;
+mod machine;
 mod packages;
 
 pub(crate) use docker::{Docker, Ids, Images, Release};
 pub(crate) use files::Files;
+pub(crate) use machine::{Machine, Reached};

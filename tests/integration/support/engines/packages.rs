@@ -80,6 +80,12 @@ fn unpack(apt: &Path, root: &Path) {
             assert!(status.expect("sh can be run").success(), "{}", package.path().display());
         }
     }
+    // Links that are made when packages are installed.
+    for name in ["iptables", "ip6tables"] {
+        if root.join("usr/sbin/xtables-nft-multi").exists() {
+            symlink("xtables-nft-multi", root.join("usr/sbin").join(name)).expect("a link");
+        }
+    }
     // Parts of git are scripts.
     let busybox = Command::new(root.join("usr/bin/busybox")).arg("--list").output().expect("busybox can be run");
     for name in String::from_utf8_lossy(&busybox.stdout).lines() {
