@@ -2,11 +2,12 @@
 
 use std::fs;
 use std::io::{Read, Write};
+use std::os::unix::fs::MetadataExt;
 use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use crate::support::{Docker, Files, Ids, Images, Machine, Reached, Release};
+use crate::support::{Docker, Files, Identity, Ids, Images, Machine, Podman, Reached, Release};
 
 /// What an engine answers on its socket, without a client of its own.
 fn ask(endpoint: &str, path: &str) -> String {
@@ -127,4 +128,39 @@ fn networks_of_a_machine() {
         let read = machine.must(["run", "--rm", "--network", network, "busybox", "wget", "-q", "-O", "-", &file]);
         assert!(read.contains("Codename: trixie"), "{read}");
     }
+}
+
+fn podman_is_real(identity: Identity, files: Files) {
+    let Some(podman) = Podman::start(identity, files) else { return };
+    let version = ask(&podman.endpoint(), "/version");
+    assert!(version.contains("Podman Engine"), "{version}");
+    podman.import_busybox("busybox");
+    assert_eq!(podman.must(["run", "--rm", "busybox", "echo", "hello"]), "hello");
+    fs::write(podman.work().join("Dockerfile"), "FROM busybox\nRUN echo hello > /file\n").expect("a file");
+    podman.must(["build", "--tag", "built", "--file", "/exchange/Dockerfile", "/usr/share/containers"]);
+    assert_eq!(podman.must(["run", "--rm", "built", "cat", "/file"]), "hello");
+    assert_eq!(podman.must(["info", "--format", "{{.Store.GraphDriverName}}"]), "overlay");
+    let folder = tempfile::tempdir().expect("a folder");
+    identity.own(folder.path());
+    let mount = format!("{}:/folder", folder.path().display());
+    let written = podman.podman(["run", "--rm", "--volume", &mount, "busybox", "touch", "/folder/file"]);
+    assert_eq!(written.status.success(), files == Files::Seen, "{}", String::from_utf8_lossy(&written.stderr));
+    if files == Files::Seen {
+        let owner = |path: &Path| fs::metadata(path).expect("it is there").uid();
+        assert_eq!(owner(&folder.path().join("file")), owner(folder.path()));
+    }
+    let (work, name) = (podman.work().to_owned(), podman.name().to_owned());
+    drop(podman);
+    assert!(!work.exists(), "{} is left behind", work.display());
+    assert_eq!(control_groups(&name), [""; 0]);
+}
+
+#[test]
+fn podman_of_root() {
+    podman_is_real(Identity::Own, Files::Unseen);
+}
+
+#[test]
+fn podman_of_a_user() {
+    podman_is_real(Identity::Range, Files::Seen);
 }

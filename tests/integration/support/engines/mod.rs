@@ -8,7 +8,9 @@ mod files;
 mod keeper;
 mod machine;
 mod packages;
+mod podman;
 
 pub(crate) use docker::{Docker, Ids, Images, Release};
 pub(crate) use files::Files;
 pub(crate) use machine::{Machine, Reached};
+pub(crate) use podman::Podman;
