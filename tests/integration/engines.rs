@@ -73,6 +73,21 @@ fn docker_with_other_ids() {
     is_real(docker, Files::Seen);
 }
 
+#[test]
+fn docker_of_a_user() {
+    let Some(docker) = Docker::of(Release::Current).files(Files::Seen).ids(Ids::OfAUser).start() else { return };
+    assert!(docker.must(["info", "--format", "{{.SecurityOptions}}"]).contains("name=rootless"));
+    docker.import_busybox("busybox");
+    docker.must(["run", "--rm", "--network", "host", "busybox", "true"]);
+    let folder = tempfile::tempdir().expect("a folder");
+    Identity::Range.own(folder.path());
+    let mount = format!("{}:/folder", folder.path().display());
+    docker.must(["run", "--rm", "--volume", &mount, "busybox", "touch", "/folder/file"]);
+    let owner = |path: &Path| fs::metadata(path).expect("it is there").uid();
+    assert_eq!(owner(&folder.path().join("file")), owner(folder.path()));
+    is_real(docker, Files::Seen);
+}
+
 /// A daemon that dies takes no images along.
 #[test]
 fn docker_that_dies_and_comes_back() {

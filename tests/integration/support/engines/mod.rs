@@ -3,6 +3,7 @@
 mod base;
 mod certificates;
 mod context;
+mod daemon;
 mod docker;
 mod files;
 mod keeper;
@@ -10,7 +11,8 @@ mod machine;
 mod packages;
 mod podman;
 
-pub(crate) use docker::{Docker, Ids, Images, Release};
+pub(crate) use daemon::{Ids, Images, Release};
+pub(crate) use docker::Docker;
 pub(crate) use files::Files;
 pub(crate) use machine::{Machine, Reached};
 pub(crate) use podman::Podman;
