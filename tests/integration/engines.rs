@@ -7,7 +7,7 @@ use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use crate::support::{Docker, Files, Identity, Ids, Images, Machine, Podman, Reached, Release};
+use crate::support::{Docker, Files, Identity, Ids, Images, Imports, Machine, Podman, Reached, Release};
 
 /// What an engine answers on its socket, without a client of its own.
 fn ask(endpoint: &str, path: &str) -> String {
@@ -88,6 +88,16 @@ fn docker_of_a_user() {
     is_real(docker, Files::Seen);
 }
 
+/// Builders are made of Debian's packages, in the oldest engine too.
+#[test]
+fn debian_in_docker() {
+    let Some(docker) = Docker::of(Release::Oldest).start() else { return };
+    docker.import_debian("debian:trixie-slim");
+    let script = "apt-get update -q && apt-get install -q -y --no-install-recommends patch && patch --version";
+    let said = docker.must(["run", "--rm", "--network", "host", "debian:trixie-slim", "sh", "-c", script]);
+    assert!(said.contains("GNU patch"), "{said}");
+}
+
 /// A daemon that dies takes no images along.
 #[test]
 fn docker_that_dies_and_comes_back() {
@@ -113,9 +123,12 @@ fn machines() {
     for machine in &machines {
         machine.import_busybox("busybox");
     }
-    let listed = by_tls.client(&config, &["context", "ls", "--format", "{{.Name}} {{.DockerEndpoint}}"]);
+    let listed = by_tls.client_outside(&config, &["context", "ls", "--format", "{{.Name}} {{.DockerEndpoint}}"]);
     assert!(listed.contains(&format!("ssh {}", by_ssh.endpoint(Reached::BySsh))), "{listed}");
-    assert_eq!(by_tls.client(&config, &["--context", "tls", "run", "--rm", "busybox", "echo", "hello"]), "hello");
+    assert_eq!(
+        by_tls.client_outside(&config, &["--context", "tls", "run", "--rm", "busybox", "echo", "hello"]),
+        "hello"
+    );
     // What Docker's own client does: its words to the engine are those of the program that it starts there.
     Machine::ssh_client(&config, &[by_ssh]);
     let address = by_ssh.endpoint(Reached::BySsh).replace("ssh://", "").replace(":2222", "");

@@ -12,7 +12,7 @@ use std::fs;
 use std::path::Path;
 use std::sync::Mutex;
 
-use crate::support::{Agent, Docker, Identity, Images, Release, Server, Store, host, xbuild_as};
+use crate::support::{Agent, Docker, Identity, Images, Imports, Release, Server, Store, host, xbuild_as};
 use case::{Case, busybox_archive};
 use facts::{Facts, Image};
 

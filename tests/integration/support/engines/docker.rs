@@ -5,7 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Output;
 
-use super::base::busybox_root;
+use super::base::Imports;
 use super::daemon::Daemon;
 use super::keeper::Keeper;
 use super::{Files, Ids, Images, Release};
@@ -25,11 +25,6 @@ impl Docker {
     /// An engine of a release, to be described further and started.
     pub(crate) fn of(release: Release) -> Daemon {
         Daemon { release, images: Images::OfDriver, files: Files::Unseen, ids: Ids::Same }
-    }
-
-    /// A folder that the engine sees as `/exchange`.
-    pub(crate) fn work(&self) -> &Path {
-        self.keeper.work()
     }
 
     /// Where it listens, for who speaks to it from outside.
@@ -55,12 +50,6 @@ impl Docker {
         Release::Current.packages().unpacked().join("usr/bin/busybox")
     }
 
-    /// Makes an image of busybox, with this name.
-    pub(crate) fn import_busybox(&self, name: &str) {
-        fs::write(self.work().join("busybox.tar"), busybox_root(&Docker::busybox())).expect("an archive");
-        self.must(["import", "--change", "CMD /bin/sh", "/exchange/busybox.tar", name]);
-    }
-
     /// The name of its control groups.
     pub(crate) fn name(&self) -> &str {
         self.keeper.name()
@@ -84,5 +73,15 @@ impl Docker {
     fn wait(&self) {
         let there = || self.work().join("socket").exists() && self.docker(["version"]).status.success();
         self.keeper.wait_for("Docker daemon", there);
+    }
+}
+
+impl Imports for Docker {
+    fn work(&self) -> &Path {
+        self.keeper.work()
+    }
+
+    fn client(&self, arguments: &[&str]) -> String {
+        self.must(arguments)
     }
 }

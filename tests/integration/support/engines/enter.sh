@@ -38,6 +38,7 @@ for folder in "$@"; do
   mount --bind "$folder" "./$folder"
 done
 
+umount -R sys/fs/cgroup
 if [ -e /sys/fs/cgroup/cgroup.controllers ]; then
   mount -t cgroup2 cgroup2 sys/fs/cgroup
   # Controllers are for groups below one that has no processes.

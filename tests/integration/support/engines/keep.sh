@@ -18,6 +18,10 @@ shift
 # With one hierarchy its root is here; else there is a folder for each.
 hierarchies=/sys/fs/cgroup
 [ -e /sys/fs/cgroup/cgroup.controllers ] || hierarchies='/sys/fs/cgroup/*'
+if [ -e /sys/fs/cgroup/cgroup.controllers ]; then
+  # As every engine does, for groups below.
+  sed 's/[^ ][^ ]*/+&/g' /sys/fs/cgroup/cgroup.controllers > /sys/fs/cgroup/cgroup.subtree_control
+fi 2> /dev/null
 for hierarchy in $hierarchies; do
   [ -e "$hierarchy/cgroup.procs" ] && mkdir "$hierarchy/$name"
   for file in cpuset.cpus cpuset.mems; do
@@ -38,7 +42,7 @@ echo "$init"
 exec > /dev/null
 cat > /dev/null
 
-[ -z "$init" ] || kill -KILL "$init"
+kill -KILL "$init" 2> /dev/null
 wait $daemon
 for hierarchy in $hierarchies; do
   [ -d "$hierarchy/$name" ] && find "$hierarchy/$name" -depth -type d -exec rmdir {} ';'

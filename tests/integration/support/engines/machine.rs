@@ -10,11 +10,11 @@ use std::time::Duration;
 use nix::unistd::Uid;
 
 use super::Release;
-use super::base::busybox_root;
+use super::base::Imports;
 use super::certificates::certificates;
 use super::context::add_context;
 use super::keeper::{Keeper, Private};
-use crate::support::{Docker, Identity, skip, tool};
+use crate::support::{Identity, skip, tool};
 
 const INIT: &str = include_str!("machine.sh");
 
@@ -106,11 +106,6 @@ impl Machine {
         fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).expect("its owner may");
     }
 
-    /// A folder that the engine sees as `/exchange`.
-    pub(crate) fn work(&self) -> &Path {
-        self.keeper.work()
-    }
-
     /// Runs `docker` on the machine.
     pub(crate) fn docker<I: IntoIterator<Item = S>, S: AsRef<OsStr>>(&self, arguments: I) -> Output {
         let mut command = self.keeper.command(&["DOCKER_HOST=unix:///exchange/socket"], ["docker"]);
@@ -124,19 +119,13 @@ impl Machine {
         String::from_utf8_lossy(&output.stdout).trim().to_owned()
     }
 
-    /// Makes an image of busybox, with this name.
-    pub(crate) fn import_busybox(&self, name: &str) {
-        fs::write(self.work().join("busybox.tar"), busybox_root(&Docker::busybox())).expect("an archive");
-        self.must(["import", "--change", "CMD /bin/sh", "/exchange/busybox.tar", name]);
-    }
-
     /// The interface by which the tests reach it.
     pub(crate) fn interface(&self) -> &str {
         &self.interface
     }
 
     /// Runs Docker's own client in the network of the tests, with the contexts of a folder below `work`; what it prints.
-    pub(crate) fn client(&self, docker_config: &Path, arguments: &[&str]) -> String {
+    pub(crate) fn client_outside(&self, docker_config: &Path, arguments: &[&str]) -> String {
         let folder = Path::new("/exchange").join(docker_config.strip_prefix(self.work()).expect("it is below"));
         let mut command = self.keeper.command(&[&format!("DOCKER_CONFIG={}", folder.display())], ["docker"]);
         let output = command.args(arguments).output().expect("nsenter can be run");
@@ -157,6 +146,16 @@ impl Machine {
         while Path::new("/sys/class/net").join(&self.interface).exists() {
             std::thread::sleep(Duration::from_millis(5));
         }
+    }
+}
+
+impl Imports for Machine {
+    fn work(&self) -> &Path {
+        self.keeper.work()
+    }
+
+    fn client(&self, arguments: &[&str]) -> String {
+        self.must(arguments)
     }
 }
 

@@ -11,6 +11,7 @@ mod machine;
 mod packages;
 mod podman;
 
+pub(crate) use base::Imports;
 pub(crate) use daemon::{Ids, Images, Release};
 pub(crate) use docker::Docker;
 pub(crate) use files::Files;

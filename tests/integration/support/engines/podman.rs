@@ -1,17 +1,16 @@
 //! A real Podman with its API service for a test: Debian's packages, run as root or as an ordinary user.
 
 use std::ffi::OsStr;
-use std::fs;
 use std::path::Path;
 use std::process::Output;
 
 use nix::unistd::Uid;
 
 use super::Files;
-use super::base::busybox_root;
+use super::base::Imports;
 use super::keeper::{Keeper, Private};
 use super::packages::Packages;
-use crate::support::{Docker, Identity, skip};
+use crate::support::{Identity, skip};
 
 const PACKAGES: Packages =
     Packages { name: "podman", suite: "forky", names: &["podman", "crun", "uidmap", "busybox-static"] };
@@ -74,11 +73,6 @@ impl Podman {
         Some(podman)
     }
 
-    /// A folder that the engine sees as `/exchange`.
-    pub(crate) fn work(&self) -> &Path {
-        self.keeper.work()
-    }
-
     /// Where it listens, for who speaks to it from outside.
     pub(crate) fn endpoint(&self) -> String {
         format!("unix://{}", self.work().join("socket").display())
@@ -100,14 +94,18 @@ impl Podman {
         String::from_utf8_lossy(&output.stdout).trim().to_owned()
     }
 
-    /// Makes an image of busybox, with this name.
-    pub(crate) fn import_busybox(&self, name: &str) {
-        fs::write(self.work().join("busybox.tar"), busybox_root(&Docker::busybox())).expect("an archive");
-        self.must(["import", "--change", "CMD /bin/sh", "/exchange/busybox.tar", name]);
-    }
-
     /// The name of its control groups.
     pub(crate) fn name(&self) -> &str {
         self.keeper.name()
+    }
+}
+
+impl Imports for Podman {
+    fn work(&self) -> &Path {
+        self.keeper.work()
+    }
+
+    fn client(&self, arguments: &[&str]) -> String {
+        self.must(arguments)
     }
 }
