@@ -7,7 +7,7 @@ use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use crate::support::{Docker, Files, Identity, Ids, Images, Imports, Machine, Podman, Reached, Release};
+use crate::support::{Docker, Files, Identity, Ids, Images, Imports, Machine, Network, Podman, Reached, Release};
 
 /// What an engine answers on its socket, without a client of its own.
 fn ask(endpoint: &str, path: &str) -> String {
@@ -66,8 +66,10 @@ fn docker_of_today_that_sees_no_files() {
 
 #[test]
 fn docker_with_other_ids() {
-    let Some(docker) = Docker::of(Release::Current).files(Files::Seen).ids(Ids::Remapped).start() else { return };
+    let docker = Docker::of(Release::Current).files(Files::Seen).ids(Ids::Remapped).network(Network::Own);
+    let Some(docker) = docker.start() else { return };
     docker.import_busybox("busybox");
+    leads_to_the_mirror(&docker, &["bridge"]);
     let map = docker.must(["run", "--rm", "busybox", "cat", "/proc/self/uid_map"]);
     assert_ne!(map.split_whitespace().nth(1), Some("0"), "{map}");
     is_real(docker, Files::Seen);
@@ -144,18 +146,24 @@ fn machines() {
     assert!(by_tls.docker(["version"]).status.success());
 }
 
-/// Packages can be installed in containers, with Docker's own network and with the machine's.
-#[test]
-fn networks_of_a_machine() {
-    let Some(machine) = Machine::start() else { return };
-    machine.import_busybox("busybox");
+/// Packages can be installed in containers.
+fn leads_to_the_mirror(engine: &dyn Imports, networks: &[&str]) {
     let mirrors = xbuild::debian::Mirrors::find(std::env::var("XBUILD_DEBIAN_MIRROR").ok().as_deref());
-    let file =
-        format!("{}/dists/trixie/Release", mirrors.expect("a Debian mirror").main().to_string().trim_end_matches('/'));
-    for network in ["bridge", "host"] {
-        let read = machine.must(["run", "--rm", "--network", network, "busybox", "wget", "-q", "-O", "-", &file]);
+    let file = format!("{}/dists/trixie/Release", mirrors.expect("a Debian mirror").main());
+    for network in networks {
+        let read = engine.client(&["run", "--rm", "--network", network, "busybox", "wget", "-q", "-O", "-", &file]);
         assert!(read.contains("Codename: trixie"), "{read}");
     }
+}
+
+#[test]
+fn networks_of_engines() {
+    let oldest = Docker::of(Release::Oldest).network(Network::Own).start();
+    let (Some(machine), Some(oldest)) = (Machine::start(), oldest) else { return };
+    machine.import_busybox("busybox");
+    leads_to_the_mirror(&machine, &["bridge", "host"]);
+    oldest.import_busybox("busybox");
+    leads_to_the_mirror(&oldest, &["bridge", "host"]);
 }
 
 fn podman_is_real(identity: Identity, files: Files) {

@@ -13,7 +13,7 @@ mod tools;
 mod web;
 
 pub(crate) use agent::{Agent, KEY};
-pub(crate) use engines::{Docker, Files, Ids, Images, Imports, Machine, Podman, Reached, Release};
+pub(crate) use engines::{Docker, Files, Ids, Images, Imports, Machine, Network, Podman, Reached, Release};
 pub(crate) use git_server::GitServer;
 pub(crate) use identity::Identity;
 pub(crate) use project::Test;

@@ -1,8 +1,7 @@
 //! Which Docker daemon a test wants.
 //!
 //! The engine of the machine's own release would not do: BuildKit's built-in frontend decides which instructions there
-//! are, and newer frontends come from registries alone. A daemon makes no network but a rootless one; containers have the
-//! machine's with `--network host`, or none.
+//! are, and newer frontends come from registries alone.
 
 use nix::unistd::Uid;
 
@@ -27,7 +26,7 @@ impl Release {
             Release::Oldest => Packages {
                 name: "docker",
                 suite: "bookworm",
-                names: &["docker.io", "busybox-static", "git", "xz-utils"],
+                names: &["docker.io", "busybox-static", "git", "xz-utils", "slirp4netns"],
             },
             Release::Current => Packages {
                 name: "docker",
@@ -39,10 +38,11 @@ impl Release {
                     "busybox-static",
                     "git",
                     "xz-utils",
+                    // For networks.
+                    "slirp4netns",
                     // For machines.
                     "iproute2",
                     "openssh-server",
-                    "slirp4netns",
                     // For an engine of an ordinary user.
                     "rootlesskit",
                     "uidmap",
@@ -67,10 +67,19 @@ pub(crate) enum Images {
 pub(crate) enum Ids {
     /// Root is root.
     Same,
-    /// Root is the first of a range: `--userns-remap`. Containers cannot have the machine's network.
+    /// Root is the first of a range: `--userns-remap`. `--network host` is not for its containers.
     Remapped,
-    /// The daemon itself is an ordinary user's, with a range of ids: rootless.
+    /// The daemon itself is an ordinary user's, with a range of ids: rootless. It always has a network of its own.
     OfAUser,
+}
+
+/// The network of an engine.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Network {
+    /// That of the tests: containers have it with `--network host`, or none.
+    OfTests,
+    /// One of its own with a bridge, which leads to that of the tests: as an engine is when it is installed.
+    Own,
 }
 
 /// An engine that is being described.
@@ -79,6 +88,7 @@ pub(crate) struct Daemon {
     pub(super) images: Images,
     pub(super) files: Files,
     pub(super) ids: Ids,
+    pub(super) network: Network,
 }
 
 /// What the first process does: it runs the daemon, and once more when it is told to.
@@ -92,8 +102,10 @@ while :; do
 done
 ";
 
-const OF_ROOT: &str = "dockerd --host unix:///exchange/socket --data-root /exchange/data --exec-root /run/docker \
-    --bridge none --iptables=false --ip6tables=false --ip-forward=false --ip-masq=false OPTIONS";
+const OF_ROOT: &str =
+    "dockerd --host unix:///exchange/socket --data-root /exchange/data --exec-root /run/docker OPTIONS";
+
+const WITHOUT_NETWORK: &str = "--bridge none --iptables=false --ip6tables=false --ip-forward=false --ip-masq=false";
 
 /// Docker's own way to start a daemon for an ordinary user, in a network that slirp4netns makes.
 const OF_A_USER: &str = "su USER -s /bin/sh -c 'XDG_RUNTIME_DIR=/run/user HOME=/exchange/home exec sh \
@@ -127,6 +139,12 @@ impl Daemon {
         self
     }
 
+    /// The network of its containers; that of the tests unless said.
+    pub(crate) fn network(mut self, network: Network) -> Daemon {
+        self.network = network;
+        self
+    }
+
     /// Starts it; nothing where only an ordinary user is, for a daemon takes root.
     pub(crate) fn start(self) -> Option<Docker> {
         if !Uid::effective().is_root() {
@@ -146,11 +164,16 @@ impl Daemon {
 
     fn init(&self, owner: Identity) -> String {
         let options = self.options().join(" ");
-        match owner.user() {
-            None => INIT.replace("COMMAND", OF_ROOT),
-            Some(user) => (FOR_A_USER.to_owned() + &INIT.replace("COMMAND", OF_A_USER)).replace("USER", &user.name),
-        }
-        .replace("OPTIONS", &options)
+        let script = match (owner.user(), self.network) {
+            (None, Network::OfTests) => INIT.replace("COMMAND", &format!("{OF_ROOT} {WITHOUT_NETWORK}")),
+            (None, Network::Own) => {
+                format!(". /exchange/network.sh\n{}", INIT.replace("COMMAND", &format!("inside {OF_ROOT}")))
+            }
+            (Some(user), _) => {
+                (FOR_A_USER.to_owned() + &INIT.replace("COMMAND", OF_A_USER)).replace("USER", &user.name)
+            }
+        };
+        script.replace("OPTIONS", &options)
     }
 
     fn options(&self) -> Vec<&'static str> {

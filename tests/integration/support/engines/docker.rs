@@ -8,7 +8,7 @@ use std::process::Output;
 use super::base::Imports;
 use super::daemon::Daemon;
 use super::keeper::Keeper;
-use super::{Files, Ids, Images, Release};
+use super::{Files, Ids, Images, Network, Release};
 
 /// A running engine.
 pub(crate) struct Docker {
@@ -24,7 +24,7 @@ impl Docker {
 
     /// An engine of a release, to be described further and started.
     pub(crate) fn of(release: Release) -> Daemon {
-        Daemon { release, images: Images::OfDriver, files: Files::Unseen, ids: Ids::Same }
+        Daemon { release, images: Images::OfDriver, files: Files::Unseen, ids: Ids::Same, network: Network::OfTests }
     }
 
     /// Where it listens, for who speaks to it from outside.

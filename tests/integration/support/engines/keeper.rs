@@ -12,6 +12,7 @@ use crate::support::{Identity, stores, tool, unique};
 
 const KEEP: &str = include_str!("keep.sh");
 const ENTER: &str = include_str!("enter.sh");
+const NETWORK: &str = include_str!("network.sh");
 
 /// What is to be run there.
 pub(super) struct Private<'a> {
@@ -19,7 +20,7 @@ pub(super) struct Private<'a> {
     pub(super) engine: &'a Path,
     /// Whose folder it works in.
     pub(super) owner: Identity,
-    /// A shell script for the first process of all.
+    /// A shell script for the first process of all; `. /exchange/network.sh` gives it a network.
     pub(super) init: String,
     /// Folders that are seen at their own paths.
     pub(super) seen: Vec<PathBuf>,
@@ -46,6 +47,7 @@ impl Private<'_> {
         settings(&work.join("etc"));
         fs::write(work.join("init"), self.init).expect("a script");
         fs::write(work.join("enter.sh"), ENTER).expect("a script");
+        fs::write(work.join("network.sh"), NETWORK).expect("a script");
         let name = format!("xbuild-test-{}", unique());
         let mut command = Command::new(tool("setsid"));
         // A session of its own: who kills the test's processes leaves it to do its work.

@@ -12,7 +12,7 @@ mod packages;
 mod podman;
 
 pub(crate) use base::Imports;
-pub(crate) use daemon::{Ids, Images, Release};
+pub(crate) use daemon::{Ids, Images, Network, Release};
 pub(crate) use docker::Docker;
 pub(crate) use files::Files;
 pub(crate) use machine::{Machine, Reached};
