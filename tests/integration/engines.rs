@@ -100,6 +100,41 @@ fn debian_in_docker() {
     assert!(said.contains("GNU patch"), "{said}");
 }
 
+#[test]
+fn docker_with_little_space() {
+    let Some(docker) = Docker::of(Release::Current).space(64).start() else { return };
+    docker.import_busybox("busybox");
+    let output = docker.docker(["run", "--rm", "busybox", "dd", "if=/dev/zero", "of=/file", "bs=1M", "count=100"]);
+    assert!(String::from_utf8_lossy(&output.stderr).contains("No space left on device"), "{output:?}");
+}
+
+#[test]
+fn docker_kills_for_memory() {
+    let Some(docker) = Docker::of(Release::Current).start() else { return };
+    docker.import_busybox("busybox");
+    let script = "x=x; while :; do x=$x$x; done";
+    let output = docker.docker(["run", "--name", "greedy", "--memory", "16m", "busybox", "sh", "-c", script]);
+    assert_eq!(output.status.code(), Some(137), "{output:?}");
+    assert_eq!(docker.must(["inspect", "--format", "{{.State.OOMKilled}}", "greedy"]), "true");
+}
+
+/// An engine in a container of another, with storage of its own; its programs are those of the outer one.
+#[test]
+fn docker_in_docker() {
+    let Some(docker) = Docker::of(Release::Current).start() else { return };
+    docker.import_busybox("busybox");
+    let script = "dockerd --bridge none --iptables=false --ip6tables=false > /log 2>&1 & \
+                  for try in $(seq 200); do docker version > /dev/null 2>&1 && break; sleep 0.1; done; \
+                  tar -c -C / bin | docker import - busybox > /dev/null && docker run --rm busybox echo hello || cat /log";
+    let run = ["run", "--rm", "--privileged", "--volume", "/var/lib/docker", "--volume", "/usr:/usr:ro"];
+    // The loader of the outer engine's programs is where its link is.
+    let run = [
+        &run[..],
+        &["--volume", "/usr/lib64:/lib64:ro", "--volume", "/usr/lib:/lib:ro", "busybox", "sh", "-c", script],
+    ];
+    assert_eq!(docker.must(run.concat()), "hello");
+}
+
 /// A daemon that dies takes no images along.
 #[test]
 fn docker_that_dies_and_comes_back() {

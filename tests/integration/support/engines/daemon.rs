@@ -89,6 +89,7 @@ pub(crate) struct Daemon {
     pub(super) files: Files,
     pub(super) ids: Ids,
     pub(super) network: Network,
+    pub(super) space: Option<u32>,
 }
 
 /// What the first process does: it runs the daemon, and once more when it is told to.
@@ -145,6 +146,12 @@ impl Daemon {
         self
     }
 
+    /// How many MB it has for images and containers; what the disk has unless said.
+    pub(crate) fn space(mut self, megabytes: u32) -> Daemon {
+        self.space = Some(megabytes);
+        self
+    }
+
     /// Starts it; nothing where only an ordinary user is, for a daemon takes root.
     pub(crate) fn start(self) -> Option<Docker> {
         if !Uid::effective().is_root() {
@@ -173,7 +180,10 @@ impl Daemon {
                 (FOR_A_USER.to_owned() + &INIT.replace("COMMAND", OF_A_USER)).replace("USER", &user.name)
             }
         };
-        script.replace("OPTIONS", &options)
+        let space = self
+            .space
+            .map(|space| format!("mkdir /exchange/data && mount -t tmpfs -o size={space}m tmpfs /exchange/data\n"));
+        space.unwrap_or_default() + &script.replace("OPTIONS", &options)
     }
 
     fn options(&self) -> Vec<&'static str> {

@@ -24,7 +24,14 @@ impl Docker {
 
     /// An engine of a release, to be described further and started.
     pub(crate) fn of(release: Release) -> Daemon {
-        Daemon { release, images: Images::OfDriver, files: Files::Unseen, ids: Ids::Same, network: Network::OfTests }
+        Daemon {
+            release,
+            images: Images::OfDriver,
+            files: Files::Unseen,
+            ids: Ids::Same,
+            network: Network::OfTests,
+            space: None,
+        }
     }
 
     /// Where it listens, for who speaks to it from outside.
