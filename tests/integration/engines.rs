@@ -18,11 +18,6 @@ fn ask(endpoint: &str, path: &str) -> String {
     answer
 }
 
-/// The names in `/proc/net/dev`.
-fn interfaces(text: &str) -> Vec<&str> {
-    text.lines().filter_map(|line| Some(line.split_once(':')?.0.trim())).collect()
-}
-
 /// Control groups of engines, by name.
 fn control_groups(name: &str) -> Vec<String> {
     let roots = fs::read_dir("/sys/fs/cgroup").into_iter().flatten().flatten().map(|entry| entry.path());
@@ -53,8 +48,13 @@ fn docker_of_debian_12() {
     let version = ask(&docker.endpoint(), "/version");
     assert!(version.contains(r#""Version":"20.10."#) && version.contains(r#""ApiVersion":"1.41""#), "{version}");
     docker.import_busybox("busybox");
-    let networks = docker.must(["run", "--rm", "--network", "host", "busybox", "cat", "/proc/net/dev"]);
-    assert_eq!(interfaces(&networks), interfaces(&fs::read_to_string("/proc/net/dev").expect("the interfaces")));
+    let network = docker.must(["run", "--rm", "--network", "host", "busybox", "readlink", "/proc/self/ns/net"]);
+    assert_eq!(Path::new(&network), fs::read_link("/proc/self/ns/net").expect("a link"));
+    let config = tempfile::tempdir().expect("a folder");
+    docker.context(config.path(), "other");
+    let config = config.path().to_string_lossy();
+    assert_eq!(docker.must(["--config", &config, "context", "inspect", "--format", "{{.Name}}", "other"]), "other");
+    assert!(docker.must(["--config", &config, "--context", "other", "version"]).contains("20.10."));
     is_real(docker, Files::Seen);
 }
 

@@ -6,7 +6,7 @@ use std::path::Path;
 use sha2::{Digest, Sha256};
 
 /// Adds a context to a folder such as `~/.docker`; `certificates` is a folder with `ca.pem`, `cert.pem` and `key.pem`.
-pub(crate) fn add_context(docker_config: &Path, name: &str, endpoint: &str, certificates: Option<&Path>) {
+pub(super) fn add_context(docker_config: &Path, name: &str, endpoint: &str, certificates: Option<&Path>) {
     let id: String = Sha256::digest(name).iter().map(|byte| format!("{byte:02x}")).collect();
     let meta = docker_config.join("contexts/meta").join(&id);
     fs::create_dir_all(&meta).expect("a folder");

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::Output;
 
 use super::base::Imports;
+use super::context::add_context;
 use super::daemon::Daemon;
 use super::keeper::Keeper;
 use super::{Files, Ids, Images, Network, Release};
@@ -37,6 +38,11 @@ impl Docker {
     /// Where it listens, for who speaks to it from outside.
     pub(crate) fn endpoint(&self) -> String {
         format!("unix://{}", self.work().join("socket").display())
+    }
+
+    /// Adds a context for it to a folder such as `~/.docker`.
+    pub(crate) fn context(&self, docker_config: &Path, name: &str) {
+        add_context(docker_config, name, &self.endpoint(), None);
     }
 
     /// Runs `docker` with these arguments, beside the daemon.
