@@ -1,13 +1,14 @@
 //! That the engines which other tests use are what they say, and leave nothing behind.
 
 use std::fs;
-use std::io::{Read, Write};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::os::unix::fs::MetadataExt;
 use std::os::unix::net::UnixStream;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
 
-use crate::support::{Docker, Files, Identity, Ids, Images, Imports, Machine, Network, Podman, Reached, Release};
+use crate::support::{Docker, Files, Identity, Ids, Images, Imports, Machine, Network, Podman, Reached, Release, skip};
 
 /// What an engine answers on its socket, without a client of its own.
 fn ask(endpoint: &str, path: &str) -> String {
@@ -234,4 +235,42 @@ fn podman_of_root() {
 #[test]
 fn podman_of_a_user() {
     podman_is_real(Identity::Range, Files::Seen);
+}
+
+/// Not a test, but what the next one kills.
+#[test]
+#[ignore = "it waits to be killed"]
+fn waits_with_engines() {
+    let docker = Docker::of(Release::Current).start().expect("root runs this");
+    let podman = Podman::start(Identity::Range, Files::Unseen).expect("root runs this");
+    let machine = Machine::start().expect("root runs this");
+    docker.import_busybox("busybox");
+    docker.must(["run", "--detach", "busybox", "sleep", "1000"]);
+    let network = Path::new("/sys/class/net").join(machine.interface());
+    let mut left = vec![docker.work().to_owned(), podman.work().to_owned(), machine.work().to_owned(), network];
+    left.extend(control_groups(docker.name()).into_iter().chain(control_groups(podman.name())).map(PathBuf::from));
+    let left: Vec<String> = left.iter().map(|path| path.display().to_string()).collect();
+    writeln!(std::io::stdout(), "left behind:{}", left.join(":")).expect("the next test reads it");
+    std::thread::sleep(Duration::from_secs(600));
+}
+
+#[test]
+fn nothing_is_left_of_a_killed_test() {
+    if !nix::unistd::Uid::effective().is_root() {
+        return skip("engines take root");
+    }
+    let mut command = Command::new(std::env::current_exe().expect("a program"));
+    command.args(["--exact", "engines::waits_with_engines", "--ignored", "--nocapture"]);
+    let mut test = command.stdout(Stdio::piped()).spawn().expect("it can be run again");
+    let lines = BufReader::new(test.stdout.take().expect("a pipe")).lines();
+    let line = lines.map_while(Result::ok).find_map(|line| Some(line.split_once("left behind:")?.1.to_owned()));
+    test.kill().expect("it runs");
+    test.wait().expect("it ends");
+    let line = line.expect("the engines have started");
+    let started = Instant::now();
+    while line.split(':').any(|path| Path::new(path).exists()) {
+        let left: Vec<&str> = line.split(':').filter(|path| Path::new(path).exists()).collect();
+        assert!(started.elapsed() < Duration::from_secs(20), "{left:?}");
+        std::thread::sleep(Duration::from_millis(50));
+    }
 }

@@ -32,11 +32,11 @@ default_ulimits = [$limits]
 events_logger = "none"
 END
 echo '{"default": [{"type": "insecureAcceptAnything"}]}' > /etc/containers/policy.json
-mkdir -p /run/user/UID /exchange/data
-chown USER /run/user/UID /exchange/data /exchange
+mkdir -p /run/user/UID /exchange/data /exchange/home
+chown USER /run/user/UID /exchange/data /exchange/home /exchange
 mount --make-shared /
 cat > /run/service <<'END'
-export XDG_RUNTIME_DIR=/run/user/UID PODMAN_IGNORE_CGROUPSV1_WARNING=yes
+export HOME=/exchange/home XDG_RUNTIME_DIR=/run/user/UID PODMAN_IGNORE_CGROUPSV1_WARNING=yes
 exec podman --root /exchange/data --runroot /run/user/UID/storage --storage-driver overlay --cgroup-manager cgroupfs \
   system service --time=0 unix:///exchange/socket
 END
