@@ -1,4 +1,11 @@
-//! That the engines which other tests use are what they say, and leave nothing behind.
+//! Builds on engines; and that the engines which tests use are what they say, and leave nothing behind.
+
+mod environment;
+mod faults;
+mod git;
+mod interactive;
+mod nothing_stays;
+mod sample;
 
 use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
