@@ -4,6 +4,7 @@ mod environment;
 mod faults;
 mod git;
 mod interactive;
+mod machines;
 mod nothing_stays;
 mod sample;
 
