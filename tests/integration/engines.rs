@@ -1,5 +1,6 @@
 //! Builds on engines; and that the engines which tests use are what they say, and leave nothing behind.
 
+mod dockerfiles;
 mod environment;
 mod faults;
 mod git;
