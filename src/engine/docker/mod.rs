@@ -7,6 +7,7 @@ mod archive;
 mod builder;
 mod builders;
 mod changes;
+mod emulation;
 mod engine;
 mod left;
 mod machines;
