@@ -94,7 +94,7 @@ impl DockerEngine {
             network: if session.network { Network::Host } else { Network::None },
             init: true,
             // To make a user namespace with a binfmt_misc.
-            privileged: session.emulator.is_some(),
+            unconfined: session.emulator.is_some(),
             ..ContainerRequest::default()
         };
         if session.cached {
