@@ -146,9 +146,9 @@ fn facts(version: &Version, api: ApiVersion, info: Info) -> Result<EngineFacts> 
         .ok_or_else(|| Error::environment(format!("xbuild does not know engines on {}", named.escape_debug())))?;
     let product = version.product();
     Ok(EngineFacts {
-        // Podman makes a new one for each answer.
+        // Podman makes a new one for each answer, and all of Docker's on a machine have the same.
         id: match product {
-            Product::Docker => info.id.clone(),
+            Product::Docker => format!("{}:{}", info.id, info.root),
             Product::Podman => format!("podman:{}:{}", info.name, info.root),
         },
         product,
