@@ -151,7 +151,12 @@ pub(super) fn failed(endpoint: &Endpoint, what: &str, error: bollard::errors::Er
             Error::bug(format!("cannot {what}")).because(error)
         }
         other => {
-            let broken = broken(endpoint, other);
+            // The library hides these behind its own.
+            let broken = match other {
+                Bollard::IOError { err } => broken(endpoint, err),
+                Bollard::HyperResponseError { err } => broken(endpoint, err),
+                other => broken(endpoint, other),
+            };
             let hints: Vec<String> = broken.hints().into_iter().map(str::to_owned).collect();
             let error = Error::environment(format!("cannot {what}")).because(broken.to_string());
             hints.into_iter().fold(error, Error::hint)
