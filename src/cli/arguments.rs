@@ -7,7 +7,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use super::export::Export;
 use super::secrets::{AgentOption, SecretOption};
 use crate::config::Passing;
-use crate::domain::{Arch, BuilderChoice, EngineChoice, Name};
+use crate::domain::{Arch, BuilderChoice, EngineChoice, Name, TimeLimit};
 use crate::lint::Level;
 use crate::report::{Colour, Verbosity};
 
@@ -58,6 +58,9 @@ pub(super) struct Global {
     /// Processors to use [default: all]
     #[arg(short = 'j', long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..), global = true)]
     pub(super) jobs: Option<u16>,
+    /// Kill commands that run for longer, as in 90s, 10m or 2h [default: never]
+    #[arg(long, value_name = "TIME", value_parser = parse_time_limit, global = true)]
+    pub(super) time_limit: Option<TimeLimit>,
     /// Download nothing
     #[arg(long, global = true)]
     pub(super) offline: bool,
@@ -172,6 +175,9 @@ pub(super) struct ImagesOptions {
     /// one architecture (--arch); tar, local and plugin take one image.
     #[arg(short, long = "output", value_name = "OUTPUT", value_parser = parse_export)]
     pub(super) outputs: Vec<Export>,
+    /// Load the images into Docker or Podman
+    #[arg(long)]
+    pub(super) load: bool,
     /// Test the images by this file, too, in the format of container-structure-test; may be repeated
     #[arg(long = "test", value_name = "FILE")]
     pub(super) tests: Vec<PathBuf>,
@@ -341,6 +347,10 @@ fn parse_name(text: &str) -> Result<Name, String> {
 }
 
 fn parse_engine(text: &str) -> Result<EngineChoice, String> {
+    text.parse().map_err(|error: crate::domain::Error| error.with_hints())
+}
+
+fn parse_time_limit(text: &str) -> Result<TimeLimit, String> {
     text.parse().map_err(|error: crate::domain::Error| error.with_hints())
 }
 

@@ -8,6 +8,7 @@ use super::arguments::ImagesOptions;
 use super::assembly::Assembly;
 use super::build::{build, publish};
 use super::export;
+use super::load::load;
 use super::setup::{ImageWish, Setup, exit};
 use crate::domain::{Result, ResultExt};
 use crate::engine::native::sandbox::{Identity, enter_namespace};
@@ -23,7 +24,8 @@ pub(super) async fn run(setup: &Setup<'_>, options: &ImagesOptions) -> Result<Ex
         tests: &options.tests,
     };
     let (loaded, dockerfiles) = setup.load_images(project, &wish)?;
-    let plan = plan(&loaded.project, &loaded.facts, &Goal::Images(dockerfiles.names()))?;
+    let goal = Goal::Images(dockerfiles.names());
+    let plan = plan(&loaded.project, &loaded.facts, &goal)?;
     let asked = export::asked(&plan, &options.selection.names);
     options.outputs.iter().try_for_each(|output| output.check(&asked))?;
     if !Identity::is_root() && dockerfiles.runs_commands {
@@ -32,7 +34,7 @@ pub(super) async fn run(setup: &Setup<'_>, options: &ImagesOptions) -> Result<Ex
         loaded.digests.save(&loaded.workshop.store)?;
         return enter_namespace(&Identity::detect());
     }
-    let built = build(&loaded, &plan).await?;
+    let built = build(&loaded, &plan, &goal).await?;
     let images = ProjectImages::of(&plan)?;
     let mut assembly = Assembly::new(&loaded, &built.execution, &dockerfiles, &images, options)?;
     assembly.run(&plan)?;
@@ -42,6 +44,9 @@ pub(super) async fn run(setup: &Setup<'_>, options: &ImagesOptions) -> Result<Ex
     loaded.digests.save(&loaded.workshop.store)?;
     if failures.is_empty() {
         assembly.export(&plan)?;
+        if options.load {
+            load(setup, &loaded, &assembly, &plan).await?;
+        }
     }
     loaded.workshop.stop.check()?;
     setup.printer.summary();

@@ -10,7 +10,7 @@ use super::arguments::Global;
 use super::dockerfiles::Dockerfiles;
 use crate::config::{Project, ProjectOptions, Variables};
 use crate::docker::Endpoint;
-use crate::domain::{Arch, EngineChoice, ErrorKind, Name, Result, ResultExt};
+use crate::domain::{Arch, EngineChoice, ErrorKind, Name, Result, ResultExt, TimeLimit};
 use crate::engine::native::sandbox::Stop;
 use crate::engine::{Workshop, WorkshopOptions, automatic};
 use crate::plan::{Builders, Facts};
@@ -142,6 +142,7 @@ impl<'a> Setup<'a> {
             epoch,
             labels: labels(&git),
             environment: self.environment(&project),
+            time_limit: self.global.time_limit.map(TimeLimit::duration),
             bases: BTreeMap::new(),
             emulated: BTreeSet::new(),
             stage: None,
@@ -151,7 +152,7 @@ impl<'a> Setup<'a> {
     }
 
     /// What runs commands: as the command line says, else the environment, else the project, else what can.
-    fn engine(&self, project: &Project) -> EngineChoice {
+    pub(super) fn engine(&self, project: &Project) -> EngineChoice {
         self.global.engine.clone().or_else(|| project.engine.clone()).unwrap_or_else(automatic)
     }
 

@@ -11,7 +11,7 @@ use super::image::{Image, Surroundings, resolve_all};
 use super::project_file::{BinaryFile, GoFile};
 use super::yaml;
 use super::{Catalogue, Passing, ProjectFile, Recipe, SourceArchive, Toolchain, Variables};
-use crate::domain::{Arch, EngineChoice, Error, GlibcVersion, ImageReference, Name, Result, ResultExt};
+use crate::domain::{Arch, EngineChoice, Error, GlibcVersion, ImageReference, Name, Result, ResultExt, TimeLimit};
 
 /// What the command line says about a project.
 #[derive(Debug, Clone, Default)]
@@ -77,6 +77,8 @@ pub struct Binary {
     pub env: BTreeMap<String, String>,
     /// Whether the command may use the network.
     pub network: bool,
+    /// How long the command, or the test, may run.
+    pub time_limit: Option<TimeLimit>,
     /// Architectures, in the table's order.
     pub arches: Vec<Arch>,
     /// A shell command that tries the program.
@@ -316,6 +318,7 @@ fn resolve_binary(
         glibc: file.glibc,
         env,
         network: file.network,
+        time_limit: file.time_limit,
         arches: choose(&file.arches, project_arches, || "project".into())?,
         test: file.test,
     })

@@ -7,7 +7,7 @@ use serde::Deserialize;
 use super::base::{BaseFile, RegistryFile};
 use super::image::{ImageList, NamingFile, PerArch};
 use super::{Passing, SourceArchive, map, yaml};
-use crate::domain::{Arch, EngineChoice, Error, GlibcVersion, Name, Result};
+use crate::domain::{Arch, EngineChoice, Error, GlibcVersion, Name, Result, TimeLimit};
 
 /// The whole file. Values with `{{ }}` are templates.
 #[derive(Debug, Clone, Deserialize)]
@@ -90,6 +90,8 @@ pub struct BinaryFile {
     /// Whether the command may use the network.
     #[serde(default)]
     pub network: bool,
+    /// How long the command, or the test, may run.
+    pub time_limit: Option<TimeLimit>,
     /// Not all of the project's architectures.
     #[serde(default)]
     pub arches: Vec<Arch>,

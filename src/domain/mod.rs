@@ -12,6 +12,7 @@ mod image_name;
 mod image_reference;
 mod mount;
 mod name;
+mod time_limit;
 
 pub use arch::{Arch, ElfClass, ElfIdentity, Endianness};
 pub use builder_choice::BuilderChoice;
@@ -25,3 +26,4 @@ pub use image_name::{ImageName, PlainName, SuffixStyle};
 pub use image_reference::ImageReference;
 pub use mount::Mount;
 pub use name::{Name, ParseNameError};
+pub use time_limit::TimeLimit;

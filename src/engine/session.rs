@@ -116,7 +116,8 @@ pub(crate) fn command(workshop: &Workshop, command: &plan::Command) -> Command {
             env.entry(name).or_insert(value);
         }
     }
-    Command { argv: command.argv.clone(), env, cwd: command.cwd.clone().into(), user: None, limits: Limits::default() }
+    let limits = Limits { time: command.time_limit, ..Limits::default() };
+    Command { argv: command.argv.clone(), env, cwd: command.cwd.clone().into(), user: None, limits }
 }
 
 /// Runs a session's only command. Blocks; `output` gets every piece of its output.

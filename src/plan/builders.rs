@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 
 use super::dockerfile::{COMMON, render_builders};
-use super::planner::{Facts, Planner};
-use super::step::{BuilderImage, Plan, StepId, Work};
-use crate::config::LibraryChoice;
+use super::planner::{Facts, Goal, Planner, plan};
+use super::step::{BuilderImage, Plan, Step, StepId, Work};
+use crate::config::{LibraryChoice, Project};
 use crate::domain::{Arch, Digest, Name, Result};
 
 /// What builders are.
@@ -15,6 +15,16 @@ pub enum Builders {
     Layers,
     /// Images of a container engine.
     Images,
+}
+
+/// The builders of a goal as images, whatever they are for the engine that makes them.
+///
+/// # Errors
+/// As for [`plan`].
+pub fn builder_images(project: &Project, facts: &Facts, goal: &Goal) -> Result<Vec<Step>> {
+    let facts = Facts { builders: Builders::Images, ..facts.clone() };
+    let steps = plan(project, &facts, goal)?.steps;
+    Ok(steps.into_iter().filter(|step| matches!(step.work, Work::Builder(_))).collect())
 }
 
 /// What a builder consists of.

@@ -11,7 +11,7 @@ mod planner;
 mod render;
 mod step;
 
-pub use builders::Builders;
+pub use builders::{Builders, builder_images};
 pub use dockerfile::render_dockerfile;
 pub use environment::{CACHE, OUTPUT, SOURCE, prefix};
 pub use instructions::{InstructionState, InstructionView, Instructions, StageView};

@@ -1,6 +1,7 @@
 //! From a project and the facts of the machine to a plan.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use super::builders::{Builders, Parts};
 use super::environment::{Builder, OUTPUT, SOURCE, go_build, prefix, shell};
@@ -11,7 +12,7 @@ use super::step::{
     ProgramBuild, ProgramSource, Step, StepId, Work,
 };
 use crate::config::{BaseSource, Binary, Component, ImageSource, LibraryChoice, Origin, Project, Variables};
-use crate::domain::{Arch, Digest, Error, Name, Result, ResultExt};
+use crate::domain::{Arch, Digest, Error, Name, Result, ResultExt, TimeLimit};
 
 /// What planning must know beside the project.
 #[derive(Debug, Clone)]
@@ -32,6 +33,8 @@ pub struct Facts {
     pub epoch: u64,
     /// What commands see of xbuild's own environment.
     pub environment: BTreeMap<String, String>,
+    /// How long commands may run that do not say so themselves.
+    pub time_limit: Option<Duration>,
     /// Labels that every image gets.
     pub labels: BTreeMap<String, String>,
     /// The images that an image of the project starts from or copies from, for one of its architectures; those of the
@@ -44,6 +47,11 @@ pub struct Facts {
 }
 
 impl Facts {
+    /// How long a program's command or test may run.
+    fn time_limit(&self, binary: &Binary) -> Option<Duration> {
+        binary.time_limit.map(TimeLimit::duration).or(self.time_limit)
+    }
+
     /// The architecture that the builder for a target runs on.
     pub(super) fn host_of(&self, target: Arch) -> Arch {
         self.machines.get(&target).copied().unwrap_or(self.builder_host)
@@ -119,7 +127,8 @@ pub fn test_command(project: &Project, facts: &Facts, binary: &Binary, arch: Arc
     for (name, value) in &binary.env {
         env.insert(name.clone(), variables.expand(value)?);
     }
-    Ok(shell(&variables.expand(text)?, env, false))
+    let command = shell(&variables.expand(text)?, env, false);
+    Ok(Command { time_limit: facts.time_limit(binary), ..command })
 }
 
 /// A command in the builder of an architecture.
@@ -151,7 +160,11 @@ pub fn builder_command(
     let builder = Builder { toolchain: &project.toolchain, components: &components, host, target: arch, epoch };
     let mut env = builder.environment()?;
     env.extend(facts.environment.clone());
-    Ok(BuilderCommand { command: Command { argv, env, cwd: SOURCE.into(), network }, root, libraries })
+    Ok(BuilderCommand {
+        command: Command { argv, env, cwd: SOURCE.into(), network, time_limit: None },
+        root,
+        libraries,
+    })
 }
 
 /// Stands for libraries, by recipe and archive, in the letters of a C macro.
@@ -364,7 +377,7 @@ impl Planner<'_> {
                 }
                 let argv = go_build(name, go, &variables)?;
                 let cwd = if go.dir == "." { SOURCE.to_owned() } else { format!("{SOURCE}/{}", go.dir) };
-                let command = Command { argv, env, cwd, network: binary.network };
+                let command = Command { argv, env, cwd, network: binary.network, time_limit: None };
                 (command, vec![OutputFile { name: name.clone(), path: None }], true)
             }
             Origin::Command { command, outputs } => {
@@ -373,6 +386,7 @@ impl Planner<'_> {
                 (shell(&variables.expand(command)?, env, binary.network), outputs.collect(), false)
             }
         };
+        let command = Command { time_limit: self.facts.time_limit(binary), ..command };
         let preparation = match &binary.source {
             None => self.preparation()?,
             Some(_) => None,
@@ -425,6 +439,7 @@ impl Planner<'_> {
         let mut env = builder.native_environment();
         env.extend(self.facts.environment.clone());
         let command = shell(&self.facts.variables.expand(text)?, env, false);
+        let command = Command { time_limit: self.facts.time_limit, ..command };
         let inputs = [("command", Digest::of_json(&command).to_string()), self.tree()?];
         let work = Work::Preparation(Preparation { root: root.clone(), command });
         Ok(Some(self.add(StepId::new(&["preparation"]), None, root, &inputs, work)))

@@ -11,7 +11,7 @@ use tokio::sync::{OnceCell, Semaphore};
 use super::builders::Builders;
 use super::left::Leftovers;
 use super::sources::Sources;
-use super::{builder, changes};
+use super::{builder, changes, emulation};
 use crate::docker::{
     Address, Client, Container, ContainerRequest, Endpoint, EngineFacts, ExecEnd, ExecRequest, Network,
 };
@@ -93,6 +93,8 @@ impl DockerEngine {
             image,
             network: if session.network { Network::Host } else { Network::None },
             init: true,
+            // To make a user namespace with a binfmt_misc.
+            unconfined: session.emulator.is_some(),
             ..ContainerRequest::default()
         };
         if session.cached {
@@ -126,6 +128,9 @@ impl DockerEngine {
             Some(true) => sources.copy_inside(&container).await?,
             _ => sources.send(&container).await?,
         }
+        if let Some(emulator) = &session.emulator {
+            emulation::bring(&container, emulator).await?;
+        }
         if let OutputFolder::Programs(folder) = session.output {
             super::sources::send_folder(&container, folder, OUTPUT).await?;
         }
@@ -140,7 +145,10 @@ impl Engine for DockerEngine {
         let (sender, happenings) = mpsc::channel();
         let slots = Arc::new(Semaphore::new(session.parallel.max(1)));
         let mut tasks = tokio::task::JoinSet::new();
-        for (index, command) in session.commands.iter().cloned().enumerate() {
+        for (index, mut command) in session.commands.iter().cloned().enumerate() {
+            if let Some(emulator) = &session.emulator {
+                command.argv = emulation::emulated(&command.argv, emulator);
+            }
             let (container, sender, slots) = (container.clone(), sender.clone(), slots.clone());
             let task = async move {
                 let _slot = slots.acquire_owned().await;

@@ -120,6 +120,27 @@ pub(super) async fn send_folder(container: &Container, folder: &Path, into: &str
     send(container, &[(folder, Path::new(into))], &|_| true).await
 }
 
+/// Sends a program to a place in a container whose folder is there.
+pub(super) async fn send_file(container: &Container, program: &Path, to: &str) -> Result<()> {
+    let failed = || format!("cannot read {}", program.display());
+    let file = File::open(program).or_environment(failed)?;
+    let size = file.metadata().or_environment(failed)?.len();
+    let archive = tempfile::tempfile().or_environment(|| "cannot make a temporary file".into())?;
+    let mut builder = tar::Builder::new(archive);
+    let mut header = tar::Header::new_gnu();
+    header.set_mode(0o755);
+    header.set_size(size);
+    let packed = builder.append_data(&mut header, to.trim_start_matches('/'), io::Read::take(file, size));
+    let archive = packed.and_then(|()| builder.into_inner());
+    upload(container, archive.or_environment(failed)?).await
+}
+
+/// Has a container unpack an archive.
+async fn upload(container: &Container, mut archive: File) -> Result<()> {
+    io::Seek::rewind(&mut archive).or_environment(|| "cannot read a temporary file".into())?;
+    container.put("/", tokio::fs::File::from_std(archive)).await
+}
+
 /// Sends folders in one archive; `take` says which paths of this machine.
 async fn send(container: &Container, folders: &[(&Path, &Path)], take: &(dyn Fn(&Path) -> bool + Sync)) -> Result<()> {
     let mut file = tempfile::tempfile().or_environment(|| "cannot make a temporary file".into())?;
@@ -130,8 +151,7 @@ async fn send(container: &Container, folders: &[(&Path, &Path)], take: &(dyn Fn(
     }
     let packed = builder.into_inner().and_then(|mut writer| writer.flush());
     packed.or_environment(|| "cannot write a temporary file".into())?;
-    io::Seek::rewind(&mut file).or_environment(|| "cannot read a temporary file".into())?;
-    container.put("/", tokio::fs::File::from_std(file)).await
+    upload(container, file).await
 }
 
 /// Appends a folder with everything in it: modes and times as they are, everything root's, as in a sandbox.

@@ -8,5 +8,6 @@ mod run;
 pub mod sandbox;
 
 pub use layer::tree_digest;
+pub(super) use packages::make_mount_points;
 pub use root::{Root, RootRequest, open_root, remove_as_root};
 pub(super) use run::Native;

@@ -79,7 +79,7 @@ fn configure(workshop: &Workshop, layer: &Pending<'_>, below: Option<Digest>, sc
 }
 
 /// What every builder mounts is mounted on folders of its base: where one is missing, each sandbox makes it and removes it.
-fn make_mount_points(root: &Path) -> Result<()> {
+pub(crate) fn make_mount_points(root: &Path) -> Result<()> {
     for point in [SOURCE, OUTPUT, CACHE] {
         let folder = root.join(point.trim_start_matches('/'));
         fs::create_dir_all(&folder)

@@ -18,6 +18,7 @@ mod parent;
 mod root_emulation;
 mod spec;
 
+pub use binfmt::registration;
 pub use child::main as child_main;
 pub use identity::Identity;
 pub use namespace::{ARGUMENT as NAMESPACE_ARGUMENT, enter as enter_namespace, main as namespace_main};
