@@ -13,7 +13,7 @@ use xbuild::docker::{
 };
 use xbuild::domain::{Arch, ErrorKind, Result, Stream};
 
-use crate::support::{Docker, Images, Release};
+use crate::support::{Docker, Images, Imports, Release};
 
 const IMAGE: &str = "localhost/busybox:1";
 
