@@ -120,7 +120,7 @@ mod tests {
             header.set_mode(0o644);
             builder.append_data(&mut header, name, bytes).unwrap();
         };
-        let mut layer = |names: &[&str]| {
+        let layer = |names: &[&str]| {
             let mut builder = tar::Builder::new(Vec::new());
             for name in names {
                 let mut header = tar::Header::new_gnu();

@@ -13,7 +13,7 @@ use xbuild::docker::{
 };
 use xbuild::domain::{Arch, ErrorKind, Result, Stream};
 
-use crate::support::{Docker, Images};
+use crate::support::{Docker, Images, Imports, Release};
 
 const IMAGE: &str = "localhost/busybox:1";
 
@@ -100,7 +100,7 @@ fn expect_none(docker: &Docker) {
 
 #[test]
 fn commands_run_in_a_container() {
-    let Some(docker) = Docker::start(Images::OfDriver) else { return };
+    let Some(docker) = Docker::of(Release::Current).start() else { return };
     wait(async {
         let client = Client::connect(&endpoint(&docker.work().join("socket"))).await.expect("an engine");
         assert_eq!(client.facts().arch, Arch::host().expect("an architecture"));
@@ -178,7 +178,7 @@ fn commands_run_in_a_container() {
 
 #[test]
 fn a_container_is_gone_with_its_client() {
-    let Some(docker) = Docker::start(Images::OfDriver) else { return };
+    let Some(docker) = Docker::of(Release::Current).start() else { return };
     let socket = docker.work().join("socket");
     wait(async {
         let client = Client::connect(&endpoint(&socket)).await.expect("an engine");
@@ -241,7 +241,7 @@ fn a_container_is_held() {
 #[test]
 fn images_are_built_and_go_in_and_out() {
     for images in [Images::OfDriver, Images::OfContainerd] {
-        let Some(docker) = Docker::start(images) else { return };
+        let Some(docker) = Docker::of(Release::Current).images(images).start() else { return };
         wait(async {
             let client = Client::connect(&endpoint(&docker.work().join("socket"))).await.expect("an engine");
             image(&client).await;

@@ -21,7 +21,10 @@ const PATIENCE: Duration = Duration::from_secs(2);
 /// that it does not answer, is no error: then they are made. Says whether it took one.
 pub(crate) async fn adopt(workshop: &Workshop, builders: &[Step]) -> Result<bool> {
     let Ok(endpoint) = Endpoint::find(None) else { return Ok(false) };
-    let Ok(client) = Client::connect_within(&endpoint, PATIENCE).await else { return Ok(false) };
+    if Client::greet(&endpoint, PATIENCE).await.is_err() {
+        return Ok(false);
+    }
+    let Ok(client) = Client::connect(&endpoint).await else { return Ok(false) };
     if client.facts().arch != workshop.host {
         return Ok(false);
     }
