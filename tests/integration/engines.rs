@@ -7,6 +7,7 @@ mod git;
 mod interactive;
 mod machines;
 mod nothing_stays;
+mod parity;
 mod sample;
 
 use std::fs;

@@ -40,8 +40,8 @@ pub(super) fn printed(command: &str) -> String {
     )
 }
 
-/// C with a library, an upstream archive, and a preparation that makes, changes and removes files; for s390x.
-pub(super) fn c_project() -> Test {
+/// An upstream archive on a server, and the keys of a program that is built from it.
+pub(super) fn upstream() -> (String, Server) {
     let program = "#include <answer.h>\nint main(void) { return __FILE__[0] == ANSWER; }\n";
     let mut builder = tar::Builder::new(Vec::new());
     for (name, text) in [("tool-1/tool.c", program), ("tool-1/answer.h", "#define ANSWER 'x'\n")] {
@@ -54,13 +54,22 @@ pub(super) fn c_project() -> Test {
     let bytes = builder.into_inner().expect("an archive");
     let digest: String = sha2::Sha256::digest(&bytes).iter().map(|byte| format!("{byte:02x}")).collect();
     let server = Server::new([("/tool.tar", Answer::Body(bytes))]);
+    let keys = format!(
+        "    source: {{ sha256: {digest}, sources: [{{ url: \"{}\" }}] }}\n    command: $CC -g -I. -o tool $PWD/tool.c\n    \
+         outputs: {{ tool: tool }}\n",
+        server.url("/tool.tar")
+    );
+    (keys, server)
+}
+
+/// C with a library, an upstream archive, and a preparation that makes, changes and removes files; for s390x.
+pub(super) fn c_project() -> Test {
+    let (archive, _) = upstream();
     let project = format!(
         "version: 1\nname: sample\narches: [s390x]\nprepare: |\n  echo '#define ANSWER 42' > made.h; echo '/* changed */' > \
          changed.h; rm gone.h; mkdir -p new/folder; ln -s ../../made.h new/folder/link.h\nbinaries:\n  count:\n    command: test \
          ! -e gone.h && $CC -g -static -o out/count $PWD/count.c -lpcap\n    outputs: {{ count: out/count }}\n    libs: \
-         [libpcap]\n    static: true\n  tool:\n    source: {{ sha256: {digest}, sources: [{{ url: \"{}\" }}] }}\n    command: \
-         $CC -g -I. -o tool $PWD/tool.c\n    outputs: {{ tool: tool }}\n",
-        server.url("/tool.tar")
+         [libpcap]\n    static: true\n  tool:\n{archive}    libs: [libpcap]\n"
     );
     let count = "#include \"changed.h\"\n#include \"new/folder/link.h\"\n#include <pcap.h>\n#include <stdio.h>\n\
                  int main(void) { puts(pcap_lib_version()); puts(__FILE__); return ANSWER; }\n";
