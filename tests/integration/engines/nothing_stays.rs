@@ -44,6 +44,15 @@ fn ends(engine: &dyn Imports, endpoint: &str) {
         wait_until("the end of the command", || processes_with(&mark).is_empty());
         nothing_stays(engine);
     }
+    // An interactive command, too.
+    for (signal, code) in [(Signal::SIGINT, Some(130)), (Signal::SIGKILL, None)] {
+        let mut child = on(test.xbuild(["run", "--arch", "s390x", "--", "sleep", &mark]), endpoint).start();
+        wait_until("the command", || processes_with(&mark).len() > 1);
+        send(&child, signal);
+        assert_eq!(child.wait().expect("it ends").code(), code, "{signal}: {}", test.said());
+        wait_until("the end of the command", || processes_with(&mark).is_empty());
+        nothing_stays(engine);
+    }
     // What is there is still of use.
     test.write("do", "succeed");
     stir(&test);
