@@ -23,6 +23,9 @@ use crate::domain::{Error, Result, ResultExt as _, Stream};
 /// How often the reader of the standard input looks whether it is still wanted, in milliseconds.
 const LOOK: u16 = 100;
 
+/// Gives a terminal its size before the command sees it; who only tells the engine of it comes too late at times.
+const SIZED: &str = r#"stty rows "$1" cols "$2" 2>/dev/null; shift 2; unset PWD OLDPWD SHLVL; exec "$@""#;
+
 impl Container {
     /// Runs a command with xbuild's own standard input and output; with `terminal` it has a terminal of its own, which is
     /// ours. Gives its exit code. The time of the request does not count.
@@ -41,7 +44,7 @@ impl Container {
             tty: Some(terminal),
             // No keys are the engine's.
             detach_keys: Some("ctrl-^,ctrl-^,ctrl-^,ctrl-^".into()).filter(|_| terminal),
-            cmd: Some(request.argv.clone()),
+            cmd: Some(if terminal { sized(&request.argv) } else { request.argv.clone() }),
             ..self.config(&request)
         };
         let id = self.prepare(config).await?;
@@ -115,6 +118,13 @@ fn show(stream: Stream, bytes: &[u8]) -> Result<()> {
         Stream::Stderr => io::stderr().write_all(bytes),
     };
     written.or_environment(|| "cannot print".into())
+}
+
+/// A command that first makes its terminal as large as ours.
+fn sized(argv: &[String]) -> Vec<String> {
+    let Some((width, height)) = terminal_size::terminal_size() else { return argv.to_vec() };
+    let shell = ["/bin/sh", "-c", SIZED, "xbuild"].map(str::to_owned).into_iter();
+    shell.chain([height.0.to_string(), width.0.to_string()]).chain(argv.iter().cloned()).collect()
 }
 
 /// Tells the command how large our terminal is. It can do without.
