@@ -1,6 +1,7 @@
 //! Leaf nouns that every other module speaks in.
 
 mod arch;
+mod content_digest;
 mod digest;
 mod error;
 mod event;
@@ -12,6 +13,7 @@ mod mount;
 mod name;
 
 pub use arch::{Arch, ElfClass, ElfIdentity, Endianness};
+pub use content_digest::{ContentDigest, ContentWriter, ParseContentDigestError};
 pub use digest::{Digest, DigestReader, DigestWriter, ParseDigestError};
 pub use error::{Error, ErrorKind, Result, ResultExt};
 pub use event::{Event, Events, Outcome, Stream};
