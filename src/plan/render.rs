@@ -135,7 +135,8 @@ fn details(step: &Step) -> Vec<(&'static str, String)> {
         Work::Builder(builder) => {
             lines.push(("base", builder.base.clone()));
             lines.push(("stage", builder.stage.clone()));
-            lines.push(("dockerfile", builder.dockerfile.clone()));
+            let count = builder.dockerfile.lines().count();
+            lines.push(("dockerfile", format!("{count} lines, which --format json shows")));
         }
         Work::Preparation(preparation) => {
             lines.push(("source", "the project's tree".into()));
