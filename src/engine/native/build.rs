@@ -9,7 +9,6 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use super::root::{Root, RootRequest, open_root};
 use super::sandbox::{self, Command, Exit, Limits, Mount, Network, Notice, Spec};
-use super::tree_digest;
 use crate::domain::{Digest, Error, Event, Outcome, Result, ResultExt, Stream};
 use crate::engine::board::{Board, Job};
 use crate::engine::{Workshop, layer_path};
@@ -17,7 +16,7 @@ use crate::plan::{
     self, ArchiveLayer, CACHE, LibraryBuild, OUTPUT, Preparation, ProgramBuild, ProgramSource, SOURCE, Work,
 };
 use crate::source::{Fetcher, fetch, unpack};
-use crate::store::{Bucket, KeyLock, Output, Record, Scratch, Source, mark_used};
+use crate::store::{Bucket, KeyLock, Output, Record, Scratch, Source, mark_used, tree_digest};
 use crate::verify::{Expectations, Subject};
 
 /// Makes steps that share a sandbox, and tells of each. An error holds for all that were not told of.

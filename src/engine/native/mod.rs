@@ -2,12 +2,10 @@
 
 pub(super) mod build;
 pub(super) mod configure;
-mod layer;
 pub(super) mod packages;
 mod root;
 pub mod sandbox;
 mod try_out;
 
-pub use layer::tree_digest;
 pub use root::{Root, RootRequest, open_root, remove_as_root};
 pub use try_out::{Interactive, ProgramTest, run_interactive, run_test};
