@@ -9,5 +9,5 @@ mod tree;
 pub use archive::unpack;
 pub use fetch::{Fetcher, fetch, fetch_url};
 pub use git::GitFacts;
-pub use repository::{CheckedOut, Checkout};
+pub use repository::{CheckedOut, Checkout, check_repositories};
 pub use tree::{Tree, hash_tree};

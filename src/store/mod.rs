@@ -10,7 +10,7 @@
 //! rootfs-v1/<key>/                       one unpacked layer
 //! outputs-v1/<key>/                      files that a step made
 //! sources-v1/<sha256>                    an upstream archive
-//! repositories-v1/<key>/                 a commit of a git repository, checked out
+//! repositories-v2/<key>/                 a commit of a git repository, checked out, and the digest of its files
 //! packages-v1/                           distribution packages, until they are unpacked
 //! gocache-v1/<builder>/                  Go's build cache
 //! files-v2/<digest of folder>.json       digests of files, by size, times and inode

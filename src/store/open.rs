@@ -89,7 +89,7 @@ impl Bucket {
             Bucket::RootFilesystems => "rootfs-v1",
             Bucket::Outputs => "outputs-v1",
             Bucket::Sources => "sources-v1",
-            Bucket::Repositories => "repositories-v1",
+            Bucket::Repositories => "repositories-v2",
             Bucket::Packages => "packages-v1",
             Bucket::GoCache => "gocache-v1",
             Bucket::Files => "files-v2",

@@ -180,6 +180,11 @@ fn damage_to_what_images_leave_is_found_and_mended() {
         assert!(found.contains(&path.display().to_string()) && found.contains("1 damaged"), "{found}");
         flip(path);
     }
+    let stranger = base.join("root/etc/stranger");
+    fs::write(&stranger, "nobody has listed it").expect("its owner may");
+    let found = test.xbuild(["cache", "fsck"]).status(1).stdout_contains("1 damaged").run().stdout;
+    assert!(found.contains(&format!("{}: is not in the listing", stranger.display())), "{found}");
+    fs::remove_file(&stranger).expect("its owner may");
     test.xbuild(["cache", "fsck"]).stdout_contains("the store is sound").run();
 
     // A plain run does not trust a record that was changed, and makes again what is gone.
