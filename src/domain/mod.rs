@@ -3,6 +3,7 @@
 mod arch;
 mod builder_choice;
 mod digest;
+mod docker_access;
 mod engine_choice;
 mod error;
 mod event;
@@ -17,6 +18,7 @@ mod time_limit;
 pub use arch::{Arch, ElfClass, ElfIdentity, Endianness};
 pub use builder_choice::BuilderChoice;
 pub use digest::{Digest, DigestReader, DigestWriter, ParseDigestError};
+pub use docker_access::DockerAccess;
 pub use engine_choice::EngineChoice;
 pub use error::{Error, ErrorKind, Result, ResultExt};
 pub use event::{Event, Events, Outcome, Stream};

@@ -6,6 +6,7 @@ pub(super) mod packages;
 mod root;
 mod run;
 pub mod sandbox;
+mod socket;
 
 pub use layer::tree_digest;
 pub(super) use packages::make_mount_points;
