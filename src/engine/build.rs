@@ -103,6 +103,7 @@ impl Build<'_> {
             output: OutputFolder::Empty(&out),
             cached: false,
             network: false,
+            docker: None,
             commands: vec![session::command(self.workshop, &library.command)],
             parallel: 1,
             emulator: None,
@@ -134,6 +135,7 @@ impl Build<'_> {
             output: OutputFolder::Empty(&out),
             cached: true,
             network: false,
+            docker: None,
             commands: vec![session::command(self.workshop, &preparation.command)],
             parallel: 1,
             emulator: None,
@@ -170,6 +172,7 @@ impl Build<'_> {
             output: OutputFolder::Empty(&out),
             cached: true,
             network: first.command.network,
+            docker: first.docker,
             commands,
             // `go build` uses all processors but for its last step, linking. On a larger machine several link at once.
             parallel: (self.workshop.jobs / 4).max(1),

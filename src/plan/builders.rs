@@ -6,7 +6,7 @@ use super::dockerfile::{COMMON, render_builders};
 use super::planner::{Facts, Goal, Planner, plan};
 use super::step::{BuilderImage, Plan, Step, StepId, Work};
 use crate::config::{LibraryChoice, Project};
-use crate::domain::{Arch, Digest, Name, Result};
+use crate::domain::{Arch, Digest, DockerAccess, Error, Name, Result};
 
 /// What builders are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -44,13 +44,28 @@ impl Planner<'_> {
         components: &[Name],
         libraries: &[LibraryChoice],
     ) -> Result<Parts> {
-        let machine = target.and_then(|target| self.facts.machines.get(&target));
-        let builders = if machine.is_some() { Builders::Images } else { self.facts.builders };
-        match builders {
+        match self.builders_for(target) {
             Builders::Layers => self.layers(target, components, libraries),
             Builders::Images => {
                 Ok(Parts { root: vec![self.image_of(target, components, libraries)?], libraries: Vec::new() })
             }
+        }
+    }
+
+    fn builders_for(&self, target: Option<Arch>) -> Builders {
+        let machine = target.and_then(|target| self.facts.machines.get(&target));
+        if machine.is_some() { Builders::Images } else { self.facts.builders }
+    }
+
+    /// Refuses an engine that the builder for a target cannot have: told before anything is made for it.
+    pub(super) fn check_docker(&self, access: DockerAccess, target: Arch) -> Result<()> {
+        match (access, self.builders_for(Some(target))) {
+            (DockerAccess::Own, Builders::Layers) => {
+                Err(Error::usage("`docker: own` starts a daemon, which only a container can hold")
+                    .hint("`--engine docker` builds in containers")
+                    .hint("`docker: host` uses the machine's engine instead"))
+            }
+            (DockerAccess::Host, _) | (DockerAccess::Own, Builders::Images) => Ok(()),
         }
     }
 

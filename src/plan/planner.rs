@@ -12,7 +12,7 @@ use super::step::{
     ProgramBuild, ProgramSource, Step, StepId, Work,
 };
 use crate::config::{BaseSource, Binary, Component, ImageSource, LibraryChoice, Origin, Project, Variables};
-use crate::domain::{Arch, Digest, Error, Name, Result, ResultExt, TimeLimit};
+use crate::domain::{Arch, Digest, DockerAccess, Error, Name, Result, ResultExt, TimeLimit};
 
 /// What planning must know beside the project.
 #[derive(Debug, Clone)]
@@ -364,6 +364,10 @@ impl Planner<'_> {
             env.insert("CGO_CPPFLAGS".into(), format!("-DXBUILD_LIBRARIES={}", identity(&binary.libraries)));
         }
         env.extend(self.facts.environment.clone());
+        if let Some(access) = binary.docker {
+            self.check_docker(access, arch)?;
+            env.insert("DOCKER_HOST".into(), format!("unix://{}", DockerAccess::SOCKET));
+        }
         for (variable, value) in &binary.env {
             env.insert(variable.clone(), variables.expand(value)?);
         }
@@ -392,7 +396,7 @@ impl Planner<'_> {
             Some(_) => None,
         };
         let source = binary.source.clone().map_or(ProgramSource::Tree, ProgramSource::Archive);
-        let inputs = [
+        let mut inputs = vec![
             ("command", Digest::of_json(&(&command, &outputs)).to_string()),
             ("verification", Digest::of_json(&(binary.statically_linked, binary.glibc)).to_string()),
             match &source {
@@ -400,6 +404,7 @@ impl Planner<'_> {
                 ProgramSource::Archive(archive) => ("source", archive.sha256.to_string()),
             },
         ];
+        inputs.extend(binary.docker.map(|access| ("docker", access.to_string())));
         let work = Work::Program(ProgramBuild {
             root: root.clone(),
             libraries: libraries.clone(),
@@ -409,7 +414,9 @@ impl Planner<'_> {
             outputs,
             statically_linked: binary.statically_linked,
             glibc: binary.glibc,
-            shares_tree,
+            docker: binary.docker,
+            // What an engine does for one command is no business of another's.
+            shares_tree: shares_tree && binary.docker.is_none(),
         });
         let id = StepId::new(&["binary", name.as_str(), arch.name()]);
         let needs = root.into_iter().chain(libraries).chain(preparation).collect();

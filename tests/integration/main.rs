@@ -15,6 +15,7 @@ mod configuration;
 mod crash;
 mod determinism;
 mod docker_client;
+mod docker_in_docker;
 mod downloads;
 mod engines;
 mod equality;

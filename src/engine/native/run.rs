@@ -5,7 +5,8 @@ use std::path::{Path, PathBuf};
 
 use super::root::{Root, RootRequest, open_root};
 use super::sandbox::{self, Mount, Network, Spec, Stdio, Waiting};
-use crate::domain::{Digest, Error, Outcome, Result, ResultExt};
+use super::socket::socket;
+use crate::domain::{Digest, DockerAccess, Error, Outcome, Result, ResultExt};
 use crate::engine::session::{Engine, Interaction, Left, OutputFolder, Session, Source, Tell};
 use crate::engine::{Assessment, Workshop, layer_path};
 use crate::plan::{BuilderImage, CACHE, OUTPUT, OutputFile, SOURCE, Step};
@@ -84,6 +85,11 @@ fn open(workshop: &Workshop, session: &Session<'_>) -> Result<(Spec, Folders)> {
     spec.mounts.push(Mount::Bind { source: out.to_owned(), target: OUTPUT.into(), read_only });
     if session.cached {
         spec.mounts.push(cache_mount(workshop, session.root)?);
+    }
+    match session.docker {
+        None => {}
+        Some(DockerAccess::Host) => spec.mounts.push(socket()?),
+        Some(DockerAccess::Own) => return Err(Error::bug("a sandbox cannot hold a daemon, and a plan asks for one")),
     }
     spec.emulators.extend(session.emulator.clone());
     spec.commands.clone_from(&session.commands);
