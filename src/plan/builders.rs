@@ -1,18 +1,21 @@
-//! Builders, as steps: a stack of layers for the native engine, an image for others.
+//! Builders, as steps: a stack of layers for the native engine, an image for others, none for the machine itself.
 
 use super::dockerfile::{COMMON, render_builders};
+use super::host_tools::HostTools;
 use super::planner::{Facts, Planner};
-use super::step::{BuilderImage, Plan, StepId, Work};
+use super::step::{BuilderImage, StepId, Work};
 use crate::config::LibraryChoice;
 use crate::domain::{Arch, Digest, Name, Result};
 
 /// What builders are.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub enum Builders {
     /// Layers of the store, one on the other.
     Layers,
     /// Images of a container engine.
     Images,
+    /// Nothing: the machine has these tools itself. Only libraries are layers of the store.
+    Host(HostTools),
 }
 
 /// What a builder consists of.
@@ -32,8 +35,13 @@ impl Planner<'_> {
         components: &[Name],
         libraries: &[LibraryChoice],
     ) -> Result<Parts> {
-        match self.facts.builders {
+        match &self.facts.builders {
             Builders::Layers => self.layers(target, components, libraries),
+            Builders::Host(_) => {
+                let needs = self.tools_of_components(components);
+                self.take_tools(&needs);
+                Ok(Parts { root: Vec::new(), libraries: self.libraries(target, libraries)? })
+            }
             Builders::Images => {
                 Ok(Parts { root: vec![self.image_of(target, components, libraries)?], libraries: Vec::new() })
             }
@@ -48,13 +56,12 @@ impl Planner<'_> {
             root.push(self.component(component)?);
         }
         root.extend(compilers);
-        let mut above = Vec::new();
-        if let Some(target) = target {
-            for library in libraries {
-                above.push(self.library(library, target)?);
-            }
-        }
-        Ok(Parts { root, libraries: above })
+        Ok(Parts { root, libraries: self.libraries(target, libraries)? })
+    }
+
+    fn libraries(&mut self, target: Option<Arch>, libraries: &[LibraryChoice]) -> Result<Vec<StepId>> {
+        let Some(target) = target else { return Ok(Vec::new()) };
+        libraries.iter().map(|library| self.library(library, target)).collect()
     }
 
     fn image_of(&mut self, target: Option<Arch>, components: &[Name], libraries: &[LibraryChoice]) -> Result<StepId> {
@@ -63,7 +70,7 @@ impl Planner<'_> {
         let dockerfile = render_builders(project, self.facts.host, &targets, components, libraries)?;
         let stage = target.map_or(COMMON, Arch::name);
         let facts = Facts { builders: Builders::Layers, ..self.facts.clone() };
-        let mut layers = Planner { project, facts: &facts, plan: Plan::default() };
+        let mut layers = Planner::new(project, &facts);
         let parts = layers.layers(target, components, libraries)?;
         let stack = [parts.root, parts.libraries].concat();
         let with: Vec<String> = components.iter().map(Name::to_string).chain(libraries.iter().map(label)).collect();

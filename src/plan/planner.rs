@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::builders::{Builders, Parts};
 use super::environment::{Builder, OUTPUT, SOURCE, go_build, prefix, shell};
+use super::host_tools::{MissingTools, ToolNeeds};
 use super::image::{Makers, image_build};
 use super::needs::Needs;
 use super::step::{
@@ -72,9 +73,10 @@ pub enum Goal {
 /// Plans everything that a goal takes.
 ///
 /// # Errors
-/// A usage error for names that do not exist and templates that do not expand.
+/// A usage error for names that do not exist and templates that do not expand; an environment error for tools that the
+/// machine lacks, where it has to have them itself.
 pub fn plan(project: &Project, facts: &Facts, goal: &Goal) -> Result<Plan> {
-    let mut planner = Planner { project, facts, plan: Plan::default() };
+    let mut planner = Planner::new(project, facts);
     match goal {
         Goal::Toolchain => planner.builders()?,
         Goal::Builder(arch) => _ = planner.whole_builder(*arch)?,
@@ -85,6 +87,7 @@ pub fn plan(project: &Project, facts: &Facts, goal: &Goal) -> Result<Plan> {
         }
         Goal::Images(names) => planner.images(&selected(names, &project.images, "image")?)?,
     }
+    planner.all_tools_found()?;
     Ok(planner.plan)
 }
 
@@ -130,7 +133,7 @@ pub fn builder_command(
     argv: Vec<String>,
     network: bool,
 ) -> Result<BuilderCommand> {
-    let mut planner = Planner { project, facts, plan: Plan::default() };
+    let mut planner = Planner::new(project, facts);
     let Parts { root, libraries } = planner.whole_builder(arch)?;
     let components: Vec<Name> = project.toolchain.components.keys().cloned().collect();
     let (host, epoch) = (facts.host, facts.epoch);
@@ -161,6 +164,14 @@ pub(super) struct Planner<'a> {
     pub(super) project: &'a Project,
     pub(super) facts: &'a Facts,
     pub(super) plan: Plan,
+    /// Of the machine's own, where it has to have them.
+    pub(super) missing: MissingTools,
+}
+
+impl<'a> Planner<'a> {
+    pub(super) fn new(project: &'a Project, facts: &'a Facts) -> Planner<'a> {
+        Planner { project, facts, plan: Plan::default(), missing: MissingTools::new() }
+    }
 }
 
 impl Planner<'_> {
@@ -220,9 +231,12 @@ impl Planner<'_> {
 
     /// What runs programs of the project's other architectures.
     fn emulator(&mut self) -> Result<()> {
-        match self.project.arches.iter().any(|arch| *arch != self.facts.host) {
-            true => self.emulators().map(|_| ()),
-            false => Ok(()),
+        let foreign = self.project.arches.iter().any(|arch| *arch != self.facts.host);
+        match &self.facts.builders {
+            // Whatever runs such programs there is the machine's business.
+            Builders::Host(_) => Ok(()),
+            Builders::Layers | Builders::Images if foreign => self.emulators().map(|_| ()),
+            Builders::Layers | Builders::Images => Ok(()),
         }
     }
 
@@ -259,7 +273,10 @@ impl Planner<'_> {
     }
 
     pub(super) fn library(&mut self, library: &LibraryChoice, arch: Arch) -> Result<StepId> {
-        let mut root = vec![self.base(), self.target(arch)?];
+        let mut root = match &self.facts.builders {
+            Builders::Host(_) => Vec::new(),
+            Builders::Layers | Builders::Images => vec![self.base(), self.target(arch)?],
+        };
         for text in &library.recipe.libs {
             let needed = self.project.library(text)?;
             if needed.name == library.name {
@@ -281,7 +298,9 @@ impl Planner<'_> {
         let work =
             Work::Library(LibraryBuild { root: root.clone(), source: library.source.clone(), command, installs });
         let id = StepId::new(&["library", &format!("{}@{}", library.name, library.version), arch.name()]);
-        Ok(self.add(id, Some(arch), root, &inputs, work))
+        let id = self.add(id, Some(arch), root, &inputs, work);
+        self.stand_on(&id, &ToolNeeds::of_library(arch, &library.recipe.programs));
+        Ok(id)
     }
 
     fn builder<'a>(&'a self, components: &'a [Name], target: Arch) -> Builder<'a> {
@@ -306,6 +325,7 @@ impl Planner<'_> {
     /// A builder with everything that one of the project's programs needs.
     fn whole_builder(&mut self, arch: Arch) -> Result<Parts> {
         let Needs { components, libraries } = Needs::of(self.project)?;
+        self.take_tools(&ToolNeeds::of_builder(arch));
         self.parts(Some(arch), &components, &libraries)
     }
 
@@ -357,6 +377,7 @@ impl Planner<'_> {
                 (shell(&variables.expand(command)?, env, binary.network), outputs.collect(), false)
             }
         };
+        let tools = self.tools_of_program(binary, arch, &command.env);
         let preparation = match &binary.source {
             None => self.preparation()?,
             Some(_) => None,
@@ -383,7 +404,9 @@ impl Planner<'_> {
         });
         let id = StepId::new(&["binary", name.as_str(), arch.name()]);
         let needs = root.into_iter().chain(libraries).chain(preparation).collect();
-        Ok(self.add(id, Some(arch), needs, &inputs, work))
+        let id = self.add(id, Some(arch), needs, &inputs, work);
+        self.stand_on(&id, &tools);
+        Ok(id)
     }
 
     /// The input that stands for the project's tree.
@@ -409,7 +432,10 @@ impl Planner<'_> {
         let command = shell(&self.facts.variables.expand(text)?, builder.native_environment(), false);
         let inputs = [("command", Digest::of_json(&command).to_string()), self.tree()?];
         let work = Work::Preparation(Preparation { root: root.clone(), command });
-        Ok(Some(self.add(StepId::new(&["preparation"]), None, root, &inputs, work)))
+        let id = self.add(StepId::new(&["preparation"]), None, root, &inputs, work);
+        let tools = self.tools_of_components(&components);
+        self.stand_on(&id, &tools);
+        Ok(Some(id))
     }
 
     fn images(&mut self, names: &[&Name]) -> Result<()> {
