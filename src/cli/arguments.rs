@@ -97,6 +97,8 @@ enum ColourChoice {
 pub(super) enum Engine {
     /// Built in: namespaces, no daemon, no root
     Native,
+    /// None: the machine's own compilers, without container and sandbox
+    Host,
 }
 
 #[derive(Debug, Subcommand)]

@@ -6,12 +6,12 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use super::arguments::Global;
+use super::arguments::{Engine, Global};
 use super::dockerfiles::Dockerfiles;
 use crate::config::{Project, ProjectOptions, Variables};
 use crate::domain::{Arch, ErrorKind, Name, Result, ResultExt};
 use crate::engine::native::sandbox::Stop;
-use crate::engine::{Workshop, WorkshopOptions};
+use crate::engine::{EngineChoice, Workshop, WorkshopOptions, host};
 use crate::plan::{Builders, Facts};
 use crate::report::Printer;
 use crate::source::{GitFacts, hash_tree};
@@ -112,9 +112,16 @@ impl<'a> Setup<'a> {
             (digests, tree, git.and_then(|git| git.join().ok()).unwrap_or_default())
         });
         let epoch = epoch(&git)?;
+        let (builders, engine) = match self.global.engine {
+            None | Some(Engine::Native) => (Builders::Layers, EngineChoice::Native),
+            Some(Engine::Host) => {
+                let tools = host::look(&project)?;
+                (Builders::Host(tools.clone()), EngineChoice::Host(tools))
+            }
+        };
         let facts = Facts {
             host: Arch::host()?,
-            builders: Builders::Layers,
+            builders,
             tree: tree?.map(|tree| tree.digest),
             variables: variables(&project, &git),
             epoch,
@@ -125,6 +132,7 @@ impl<'a> Setup<'a> {
         };
         let stop = Stop::default();
         let options = WorkshopOptions {
+            engine,
             project: project.folder.clone(),
             git_folders: git.folders,
             jobs: self.jobs(),

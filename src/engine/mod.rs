@@ -5,8 +5,8 @@ mod bases;
 mod board;
 mod build;
 mod dist;
-
 mod execute;
+pub mod host;
 pub mod native;
 mod session;
 mod stopping;
@@ -20,4 +20,4 @@ pub use dist::{BuildRecord, Dist, Images};
 pub use execute::{Execution, execute};
 use stopping::unless_stopped;
 pub use try_out::{Interactive, ProgramTest, run_interactive, run_test};
-pub use workshop::{Workshop, WorkshopOptions};
+pub use workshop::{EngineChoice, Workshop, WorkshopOptions};

@@ -2,10 +2,10 @@
 
 use std::path::PathBuf;
 
-use super::Workshop;
 use super::native::Root;
 use super::native::sandbox::{Command, Emulator, Exit, Limits, Waiting};
 use super::session::{OutputFolder, Session, Source, run_one};
+use super::{Workshop, host};
 use crate::domain::{Arch, Digest, Error, Event, Result};
 use crate::engine::layer_path;
 use crate::plan;
@@ -43,6 +43,9 @@ pub struct Interactive {
 /// # Errors
 /// When the test fails, or cannot be run.
 pub fn run_test(workshop: &Workshop, test: &ProgramTest, step: &str) -> Result<()> {
+    if test.emulator.is_none() {
+        host::can_run(test.arch)?;
+    }
     let scratch = workshop.store.scratch()?;
     let programs = workshop.store.place(Bucket::Outputs, &test.outputs);
     let emulator = test

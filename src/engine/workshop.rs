@@ -6,11 +6,13 @@ use std::sync::{Arc, OnceLock};
 
 use tokio::sync::{Mutex, Semaphore};
 
+use super::host::Host;
 use super::native::Native;
 use super::native::sandbox::{Identity, Stop};
 use super::session::Engine;
 use crate::debian::Mirrors;
 use crate::domain::{Arch, Digest, Events, Result};
+use crate::plan::HostTools;
 use crate::registry;
 use crate::store::Store;
 
@@ -48,9 +50,20 @@ pub struct Workshop {
     mirrors: OnceLock<Mirrors>,
 }
 
+/// What is to run commands.
+#[derive(Debug, Clone)]
+pub enum EngineChoice {
+    /// Sandboxes.
+    Native,
+    /// The machine itself, with these tools.
+    Host(HostTools),
+}
+
 /// What makes one run differ from another.
 #[derive(Debug, Clone)]
 pub struct WorkshopOptions {
+    /// What runs commands.
+    pub engine: EngineChoice,
     /// The project's folder.
     pub project: PathBuf,
     /// Folders of git outside the project.
@@ -71,12 +84,15 @@ impl Workshop {
     /// # Errors
     /// An environment error on an architecture that xbuild does not know.
     pub fn new(store: Store, events: Events, stop: Stop, options: WorkshopOptions) -> Result<Workshop> {
-        let WorkshopOptions { project, git_folders, jobs, offline, update, pull } = options;
+        let WorkshopOptions { engine, project, git_folders, jobs, offline, update, pull } = options;
         Ok(Workshop {
             store,
             events,
             stop,
-            engine: Box::new(Native),
+            engine: match engine {
+                EngineChoice::Native => Box::new(Native),
+                EngineChoice::Host(tools) => Box::new(Host { tools }),
+            },
             identity: Identity::detect(),
             host: Arch::host()?,
             project,

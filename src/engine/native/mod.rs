@@ -9,4 +9,4 @@ pub mod sandbox;
 
 pub use layer::tree_digest;
 pub use root::{Root, RootRequest, open_root, remove_as_root};
-pub(super) use run::Native;
+pub(super) use run::{Native, inside};
