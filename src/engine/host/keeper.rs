@@ -9,6 +9,8 @@ use std::io::{BufRead, BufReader, Write};
 use std::os::unix::net::UnixStream;
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::process::{ExitCode, Stdio as ProcessStdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
 use nix::errno::Errno;
@@ -20,7 +22,7 @@ use nix::unistd::Pid;
 use serde::{Deserialize, Serialize};
 
 use crate::domain::{Result, ResultExt};
-use crate::engine::native::sandbox::{Command, Exit, Stdio, limit_processors, take_over};
+use crate::engine::native::sandbox::{Command, Exceeded, Exit, Stdio, limit_processors, take_over};
 
 /// First argument of the re-executed program; nobody types it.
 pub const ARGUMENT: &str = "__keeper";
@@ -82,13 +84,26 @@ fn keep(socket: &UnixStream) -> Result<Exit> {
         kill_all();
         std::process::exit(1);
     });
-    let status = child.wait().or_environment(|| "cannot wait for a command".into())?;
+    let exceeded = Arc::new(AtomicBool::new(false));
+    if let Some(limit) = task.command.limits.time {
+        let (exceeded, command) = (exceeded.clone(), Pid::from_raw(child.id().cast_signed()));
+        std::thread::spawn(move || {
+            std::thread::sleep(limit);
+            exceeded.store(true, Ordering::Relaxed);
+            // The rest goes with what the command leaves behind.
+            let _ = kill(command, Signal::SIGKILL);
+        });
+    }
+    // Fails where the other thread has killed it and seen its end first; even then, nobody leaves before all are gone.
+    let status = child.wait();
     let wall = started.elapsed().as_secs_f64();
     let usage = getrusage(UsageWho::RUSAGE_CHILDREN).or_environment(|| "cannot measure a command".into())?;
     kill_all();
+    let status = status.or_environment(|| "cannot wait for a command".into())?;
     let cpu = (usage.user_time().num_microseconds() + usage.system_time().num_microseconds()) as f64 / 1e6;
     let peak_memory = u64::try_from(usage.max_rss()).unwrap_or(0) * 1024;
-    Ok(Exit { code: status.code(), signal: status.signal(), exceeded: None, wall, cpu, peak_memory })
+    let exceeded = exceeded.load(Ordering::Relaxed).then_some(Exceeded::Time);
+    Ok(Exit { code: status.code(), signal: status.signal(), exceeded, wall, cpu, peak_memory })
 }
 
 /// What a shell answers: 127 for a program that is not there, 126 for one that cannot be run.

@@ -51,6 +51,8 @@ impl Places {
         env.insert("PATH".into(), format!("{}:{own}{path}", self.tools.display()));
         env.insert("HOME".into(), self.home.display().to_string());
         env.insert("TMPDIR".into(), self.temporary.display().to_string());
+        // A worktree's notes are the project's own, and not to be refreshed for the sake of a copy.
+        env.insert("GIT_OPTIONAL_LOCKS".into(), "0".into());
         let argument = |text: &String| place(text, &folders).unwrap_or_else(|| text.clone());
         let cwd = command.cwd.to_string_lossy();
         Command {

@@ -81,7 +81,7 @@ impl Engine for Host {
 
 /// The commands of a session as the machine can run them.
 fn tasks(workshop: &Workshop, session: &Session<'_>, workplace: &Workplace, stdio: Stdio) -> Result<Vec<Task>> {
-    let path = std::env::var("PATH").unwrap_or_default();
+    let path = std::env::var_os("PATH").unwrap_or_default().to_string_lossy().into_owned();
     let task = |command| {
         let command = workplace.places.command(command, &path);
         make_folder_of(&command.cwd)?;
