@@ -9,6 +9,7 @@
 mod cli;
 pub mod config;
 pub mod debian;
+pub mod docker;
 pub mod doctor;
 pub mod domain;
 pub mod engine;

@@ -6,7 +6,8 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use super::export::Export;
 use super::secrets::{AgentOption, SecretOption};
-use crate::domain::{Arch, Name};
+use crate::config::Passing;
+use crate::domain::{Arch, BuilderChoice, EngineChoice, Name, TimeLimit};
 use crate::lint::Level;
 use crate::report::{Colour, Verbosity};
 
@@ -45,12 +46,21 @@ pub(super) struct Global {
     /// Give a variable of the project a value; XBUILD_<NAME> in the environment does the same
     #[arg(long, value_name = "NAME=VALUE", value_parser = parse_pair, global = true)]
     pub(super) set: Vec<(String, String)>,
-    /// What runs the commands [default: native]
-    #[arg(long, value_enum, env = "XBUILD_ENGINE", global = true)]
-    pub(super) engine: Option<Engine>,
+    /// Let commands see a variable: NAME as it is here, or NAME=VALUE
+    #[arg(short = 'e', long = "env", value_name = "NAME[=VALUE]", value_parser = parse_passing, global = true)]
+    pub(super) environment: Vec<Passing>,
+    /// What runs commands: native, docker, docker=ENDPOINT for an address or a context, or host for the machine's own compilers [default: native where the kernel allows it]
+    #[arg(long, value_name = "ENGINE", env = "XBUILD_ENGINE", value_parser = parse_engine, global = true)]
+    pub(super) engine: Option<EngineChoice>,
+    /// Build for a platform on another machine's engine, a context or an address; several share the work
+    #[arg(long, value_name = "PLATFORM=ENGINE,..", env = "XBUILD_BUILDERS", value_delimiter = ',', value_parser = parse_builder, global = true)]
+    pub(super) builders: Vec<BuilderChoice>,
     /// Processors to use [default: all]
     #[arg(short = 'j', long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..), global = true)]
     pub(super) jobs: Option<u16>,
+    /// Kill commands that run for longer, as in 90s, 10m or 2h [default: never]
+    #[arg(long, value_name = "TIME", value_parser = parse_time_limit, global = true)]
+    pub(super) time_limit: Option<TimeLimit>,
     /// Download nothing
     #[arg(long, global = true)]
     pub(super) offline: bool,
@@ -91,14 +101,6 @@ enum ColourChoice {
     Auto,
     Always,
     Never,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(super) enum Engine {
-    /// Built in: namespaces, no daemon, no root
-    Native,
-    /// None: the machine's own compilers, without container and sandbox
-    Host,
 }
 
 #[derive(Debug, Subcommand)]
@@ -173,6 +175,9 @@ pub(super) struct ImagesOptions {
     /// one architecture (--arch); tar, local and plugin take one image.
     #[arg(short, long = "output", value_name = "OUTPUT", value_parser = parse_export)]
     pub(super) outputs: Vec<Export>,
+    /// Load the images into Docker or Podman
+    #[arg(long)]
+    pub(super) load: bool,
     /// Test the images by this file, too, in the format of container-structure-test; may be repeated
     #[arg(long = "test", value_name = "FILE")]
     pub(super) tests: Vec<PathBuf>,
@@ -339,6 +344,22 @@ fn parse_arch(text: &str) -> Result<Arch, String> {
 
 fn parse_name(text: &str) -> Result<Name, String> {
     text.parse().map_err(|error: crate::domain::ParseNameError| error.to_string())
+}
+
+fn parse_engine(text: &str) -> Result<EngineChoice, String> {
+    text.parse().map_err(|error: crate::domain::Error| error.with_hints())
+}
+
+fn parse_time_limit(text: &str) -> Result<TimeLimit, String> {
+    text.parse().map_err(|error: crate::domain::Error| error.with_hints())
+}
+
+fn parse_builder(text: &str) -> Result<BuilderChoice, String> {
+    text.parse().map_err(|error: crate::domain::Error| error.with_hints())
+}
+
+fn parse_passing(text: &str) -> Result<Passing, String> {
+    text.parse().map_err(|error: crate::domain::Error| error.with_hints())
 }
 
 fn parse_export(text: &str) -> Result<Export, String> {

@@ -307,14 +307,24 @@ impl<'a> Assembly<'a> {
         if self.options.outputs.is_empty() {
             return Ok(());
         }
-        let state = self.state();
-        let images = asked(plan, &self.options.selection.names)
-            .into_iter()
-            .filter_map(|(build, arch)| Some((build, arch, state.built.get(&(build.image.clone(), arch))?)))
-            .collect();
+        let built = self.exportable(plan);
+        let images = built.iter().map(|(build, arch, built)| (*build, *arch, built)).collect();
         let scratch = self.loaded.workshop.store.scratch()?;
         let exportable = Exportable { layout: &self.layout, images, scratch: scratch.path() };
         self.options.outputs.iter().try_for_each(|output| exportable.write(output))
+    }
+
+    /// Images that the user asked for and that were built.
+    pub(super) fn exportable<'p>(&self, plan: &'p Plan) -> Vec<(&'p ImageBuild, Arch, BuiltImage)> {
+        let state = self.state();
+        let built = |build: &ImageBuild, arch| state.built.get(&(build.image.clone(), arch)).cloned();
+        let asked = asked(plan, &self.options.selection.names).into_iter();
+        asked.filter_map(|(build, arch)| Some((build, arch, built(build, arch)?))).collect()
+    }
+
+    /// Where the images are.
+    pub(super) fn layout(&self) -> &Layout {
+        &self.layout
     }
 
     /// Digests by the names that tell all architectures; none of an image of which an architecture failed.

@@ -8,6 +8,7 @@ use super::arguments::ImagesOptions;
 use super::assembly::Assembly;
 use super::build::{build, publish};
 use super::export;
+use super::load::load;
 use super::setup::{ImageWish, Setup, exit};
 use crate::domain::{Result, ResultExt};
 use crate::engine::native::sandbox::{Identity, enter_namespace};
@@ -42,6 +43,9 @@ pub(super) async fn run(setup: &Setup<'_>, options: &ImagesOptions) -> Result<Ex
     loaded.digests.save(&loaded.workshop.store)?;
     if failures.is_empty() {
         assembly.export(&plan)?;
+        if options.load {
+            load(setup, &loaded, &assembly, &plan).await?;
+        }
     }
     loaded.workshop.stop.check()?;
     setup.printer.summary();

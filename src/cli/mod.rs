@@ -16,6 +16,7 @@ mod foresight;
 mod image_inputs;
 mod images;
 mod lint;
+mod load;
 mod plan;
 mod run;
 mod secrets;

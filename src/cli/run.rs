@@ -2,10 +2,10 @@
 
 use std::process::ExitCode;
 
-use super::arguments::{BuilderOptions, Engine, RunOptions};
+use super::arguments::{BuilderOptions, RunOptions};
 use super::build::build;
 use super::setup::{Setup, epoch, exit};
-use crate::domain::{Digest, Error, Result};
+use crate::domain::{Digest, EngineChoice, Error, Result};
 use crate::engine::native::Root;
 use crate::engine::native::sandbox::{Identity, Isolation, Network, Stdio, Waiting};
 use crate::engine::{Interactive, run_interactive};
@@ -28,7 +28,8 @@ async fn inside(setup: &Setup<'_>, options: &BuilderOptions, argv: Vec<String>) 
     // It starts on one processor while the other one finds out what it will run.
     let network = if options.network { Network::Host } else { Network::None };
     let isolation = Isolation { identity: Identity::detect(), rooted: true, network, stdio: Stdio::Inherited };
-    let waiting = (setup.global.engine != Some(Engine::Host)).then(|| Waiting::start(isolation));
+    let may_be_native = matches!(setup.global.engine, None | Some(EngineChoice::Native));
+    let waiting = may_be_native.then(|| Waiting::start(isolation));
     let project = setup.project_or_toolchain(None, &[options.arch])?;
     // Builders do not depend on it: git thinks while they are looked up.
     let folder = project.folder.clone();
@@ -56,7 +57,7 @@ async fn inside(setup: &Setup<'_>, options: &BuilderOptions, argv: Vec<String>) 
     let root = Root { compilers: keys(&root)?, libraries: keys(&libraries)? };
     setup.printer.finish();
     let workshop = loaded.workshop.clone();
-    let request = Interactive { waiting, root, command, git_folders: git.folders };
+    let request = Interactive { waiting, arch: options.arch, root, command, git_folders: git.folders };
     let exit = tokio::task::spawn_blocking(move || run_interactive(&workshop, request))
         .await
         .map_err(|error| Error::bug("a command panicked").because(error))??;

@@ -6,13 +6,14 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use super::arguments::{Engine, Global};
+use super::arguments::Global;
 use super::dockerfiles::Dockerfiles;
 use crate::config::{Project, ProjectOptions, Variables};
-use crate::domain::{Arch, ErrorKind, Name, Result, ResultExt};
+use crate::docker::Endpoint;
+use crate::domain::{Arch, EngineChoice, ErrorKind, Name, Result, ResultExt, TimeLimit};
 use crate::engine::native::sandbox::Stop;
-use crate::engine::{EngineChoice, Workshop, WorkshopOptions, host};
-use crate::plan::{Builders, Facts};
+use crate::engine::{Workshop, WorkshopOptions, automatic, host};
+use crate::plan::{Builders, Facts, HostTools};
 use crate::report::Printer;
 use crate::source::{GitFacts, hash_tree};
 use crate::store::{FileDigests, Store};
@@ -55,7 +56,7 @@ impl<'a> Setup<'a> {
         let prefix = "XBUILD_";
         let mut set: BTreeMap<String, String> = std::env::vars()
             .filter_map(|(name, value)| Some((name.strip_prefix(prefix)?.to_lowercase(), value)))
-            .filter(|(name, _)| !["store", "engine", "debian_mirror"].contains(&name.as_str()))
+            .filter(|(name, _)| !["store", "engine", "builders", "debian_mirror"].contains(&name.as_str()))
             .collect();
         set.extend(self.global.set.iter().cloned());
         ProjectOptions { folder: self.global.folder.clone(), file: self.global.file.clone(), set }
@@ -112,37 +113,79 @@ impl<'a> Setup<'a> {
             (digests, tree, git.and_then(|git| git.join().ok()).unwrap_or_default())
         });
         let epoch = epoch(&git)?;
-        let (builders, engine) = match self.global.engine {
-            None | Some(Engine::Native) => (Builders::Layers, EngineChoice::Native),
-            Some(Engine::Host) => {
-                let tools = host::look(&project)?;
-                (Builders::Host(tools.clone()), EngineChoice::Host(tools))
-            }
+        let engine = self.engine(&project);
+        let host_tools = match engine {
+            EngineChoice::Host => host::look(&project)?,
+            EngineChoice::Native | EngineChoice::Docker(_) => HostTools::default(),
         };
-        let facts = Facts {
-            host: Arch::host()?,
-            builders,
-            tree: tree?.map(|tree| tree.digest),
-            variables: variables(&project, &git),
-            epoch,
-            labels: labels(&git),
-            bases: BTreeMap::new(),
-            emulated: BTreeSet::new(),
-            stage: None,
+        let builders = match engine {
+            EngineChoice::Native => Builders::Layers,
+            EngineChoice::Docker(_) => Builders::Images,
+            EngineChoice::Host => Builders::Host(host_tools.clone()),
         };
         let stop = Stop::default();
         let options = WorkshopOptions {
             engine,
+            host_tools,
+            builders: self.builders(&project)?,
             project: project.folder.clone(),
-            git_folders: git.folders,
+            git_folders: git.folders.clone(),
             jobs: self.jobs(),
             offline: self.global.offline,
             update,
             pull,
         };
-        let workshop = Workshop::new(store, self.printer.events(), stop.clone(), options)?;
+        // Other machines are greeted here, which waits for them.
+        let workshop =
+            tokio::task::block_in_place(|| Workshop::new(store, self.printer.events(), stop.clone(), options))?;
+        let facts = Facts {
+            host: workshop.host,
+            builder_host: workshop.builder_host,
+            builders,
+            machines: workshop.machines.clone(),
+            tree: tree?.map(|tree| tree.digest),
+            variables: variables(&project, &git),
+            epoch,
+            labels: labels(&git),
+            environment: self.environment(&project),
+            time_limit: self.global.time_limit.map(TimeLimit::duration),
+            bases: BTreeMap::new(),
+            emulated: BTreeSet::new(),
+            stage: None,
+        };
         watch_interrupts(stop);
         Ok(Loaded { project, facts, workshop: Arc::new(workshop), digests })
+    }
+
+    /// What runs commands: as the command line says, else the environment, else the project, else what can.
+    pub(super) fn engine(&self, project: &Project) -> EngineChoice {
+        self.global.engine.clone().or_else(|| project.engine.clone()).unwrap_or_else(automatic)
+    }
+
+    /// What commands see of xbuild's own environment; the command line has the last word.
+    fn environment(&self, project: &Project) -> BTreeMap<String, String> {
+        let passed = project.environment.iter().chain(&self.global.environment);
+        passed.filter_map(|passing| passing.resolve(&|name| std::env::var(name).ok())).collect()
+    }
+
+    /// Engines that build for some of the project's targets: as the command line says, else the environment, else the
+    /// user's contexts that are called so, unless an engine was asked for.
+    fn builders(&self, project: &Project) -> Result<BTreeMap<Arch, Vec<Endpoint>>> {
+        let mut builders: BTreeMap<Arch, Vec<Endpoint>> = BTreeMap::new();
+        for choice in self.global.builders.iter().filter(|choice| project.arches.contains(&choice.target)) {
+            let endpoint =
+                Endpoint::find(Some(&choice.engine)).context(|| format!("the builder for {}", choice.target))?;
+            builders.entry(choice.target).or_default().push(endpoint);
+        }
+        if builders.is_empty() && self.global.engine.is_none() {
+            for endpoint in Endpoint::contexts()? {
+                let named = endpoint.name.strip_prefix("xbuild-linux-").and_then(Arch::find);
+                if let Some(target) = named.filter(|target| project.arches.contains(target)) {
+                    builders.entry(target).or_default().push(endpoint);
+                }
+            }
+        }
+        Ok(builders)
     }
 
     pub(super) fn jobs(&self) -> usize {

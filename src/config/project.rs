@@ -10,8 +10,8 @@ use super::choice::{choose, relative};
 use super::image::{Image, Surroundings, resolve_all};
 use super::project_file::{BinaryFile, GoFile};
 use super::yaml;
-use super::{Catalogue, ProjectFile, Recipe, SourceArchive, Toolchain, Variables};
-use crate::domain::{Arch, Error, GlibcVersion, ImageReference, Name, Result, ResultExt};
+use super::{Catalogue, Passing, ProjectFile, Recipe, SourceArchive, Toolchain, Variables};
+use crate::domain::{Arch, EngineChoice, Error, GlibcVersion, ImageReference, Name, Result, ResultExt, TimeLimit};
 
 /// What the command line says about a project.
 #[derive(Debug, Clone, Default)]
@@ -35,12 +35,16 @@ pub struct Project {
     pub toolchain_name: Name,
     /// The toolchain.
     pub toolchain: Toolchain,
+    /// What runs commands, if the project says so.
+    pub engine: Option<EngineChoice>,
     /// Where recipes come from.
     pub catalogue: Catalogue,
     /// Architectures to build for, in the table's order.
     pub arches: Vec<Arch>,
     /// Names for templates, without those of git.
     pub variables: Variables,
+    /// What commands see of xbuild's own environment.
+    pub environment: Vec<Passing>,
     /// Runs before the programs of the project's own tree.
     pub prepare: Option<String>,
     /// Programs.
@@ -73,6 +77,8 @@ pub struct Binary {
     pub env: BTreeMap<String, String>,
     /// Whether the command may use the network.
     pub network: bool,
+    /// How long the command, or the test, may run.
+    pub time_limit: Option<TimeLimit>,
     /// Architectures, in the table's order.
     pub arches: Vec<Arch>,
     /// A shell command that tries the program.
@@ -233,12 +239,14 @@ fn resolve(file: ProjectFile, folder: PathBuf, set: &BTreeMap<String, String>) -
         bases,
         registries,
         name: file.name,
+        engine: file.engine,
         folder,
         toolchain_name: file.toolchain,
         toolchain,
         catalogue,
         arches,
         variables,
+        environment: file.environment,
         prepare: file.prepare,
         binaries,
         placeholders: file.substitute.into_keys().collect(),
@@ -310,6 +318,7 @@ fn resolve_binary(
         glibc: file.glibc,
         env,
         network: file.network,
+        time_limit: file.time_limit,
         arches: choose(&file.arches, project_arches, || "project".into())?,
         test: file.test,
     })

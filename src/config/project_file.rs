@@ -6,8 +6,8 @@ use serde::Deserialize;
 
 use super::base::{BaseFile, RegistryFile};
 use super::image::{ImageList, NamingFile, PerArch};
-use super::{SourceArchive, map, yaml};
-use crate::domain::{Arch, Error, GlibcVersion, Name, Result};
+use super::{Passing, SourceArchive, map, yaml};
+use crate::domain::{Arch, EngineChoice, Error, GlibcVersion, Name, Result, TimeLimit};
 
 /// The whole file. Values with `{{ }}` are templates.
 #[derive(Debug, Clone, Deserialize)]
@@ -20,12 +20,17 @@ pub struct ProjectFile {
     /// Name of a toolchain.
     #[serde(default = "default_toolchain")]
     pub toolchain: Name,
+    /// What runs commands, unless the command line says so.
+    pub engine: Option<EngineChoice>,
     /// Architectures to build for; all of the toolchain's when absent.
     #[serde(default)]
     pub arches: Vec<Arch>,
     /// Names for templates.
     #[serde(default, deserialize_with = "map::unique")]
     pub vars: BTreeMap<Name, String>,
+    /// Variables of xbuild's own environment that commands see, and others.
+    #[serde(default)]
+    pub environment: Vec<Passing>,
     /// A shell command that runs in the source tree, once, before the programs.
     pub prepare: Option<String>,
     /// What Go programs have that do not say otherwise.
@@ -85,6 +90,8 @@ pub struct BinaryFile {
     /// Whether the command may use the network.
     #[serde(default)]
     pub network: bool,
+    /// How long the command, or the test, may run.
+    pub time_limit: Option<TimeLimit>,
     /// Not all of the project's architectures.
     #[serde(default)]
     pub arches: Vec<Arch>,

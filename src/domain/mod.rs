@@ -1,7 +1,9 @@
 //! Leaf nouns that every other module speaks in.
 
 mod arch;
+mod builder_choice;
 mod digest;
+mod engine_choice;
 mod error;
 mod event;
 mod git_reference;
@@ -10,9 +12,12 @@ mod image_name;
 mod image_reference;
 mod mount;
 mod name;
+mod time_limit;
 
 pub use arch::{Arch, ElfClass, ElfIdentity, Endianness};
+pub use builder_choice::BuilderChoice;
 pub use digest::{Digest, DigestReader, DigestWriter, ParseDigestError};
+pub use engine_choice::EngineChoice;
 pub use error::{Error, ErrorKind, Result, ResultExt};
 pub use event::{Event, Events, Outcome, Stream};
 pub use git_reference::GitReference;
@@ -21,3 +26,4 @@ pub use image_name::{ImageName, PlainName, SuffixStyle};
 pub use image_reference::ImageReference;
 pub use mount::Mount;
 pub use name::{Name, ParseNameError};
+pub use time_limit::TimeLimit;

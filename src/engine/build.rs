@@ -8,12 +8,12 @@ use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use super::board::{Board, Job};
-use super::native::sandbox::{Command, Exit, Limits, Notice};
+use super::native::sandbox::{Exit, Notice};
 use super::native::tree_digest;
-use super::session::{Left, OutputFolder, Session, Source, run_one};
+use super::session::{self, Left, OutputFolder, Session, Source, run_one};
 use super::{Workshop, layer_path};
 use crate::domain::{Digest, Error, Event, Outcome, Result, ResultExt, Stream};
-use crate::plan::{self, ArchiveLayer, LibraryBuild, OUTPUT, Preparation, ProgramBuild, ProgramSource, SOURCE, Work};
+use crate::plan::{ArchiveLayer, LibraryBuild, OUTPUT, Preparation, ProgramBuild, ProgramSource, SOURCE, Work};
 use crate::source::{Fetcher, fetch, unpack};
 use crate::store::{self, Bucket, KeyLock, Output, Record, Scratch};
 use crate::verify::{Expectations, Subject};
@@ -98,12 +98,13 @@ impl Build<'_> {
         let source = self.unpack(scratch)?;
         let out = scratch.folder("out")?;
         let session = Session {
+            target: job.step.arch,
             root: &job.root,
             source: Source::Folder(&source),
             output: OutputFolder::Empty(&out),
             cached: false,
             network: false,
-            commands: vec![self.command(&library.command)],
+            commands: vec![session::command(self.workshop, &library.command)],
             parallel: 1,
             emulator: None,
             scratch,
@@ -128,12 +129,13 @@ impl Build<'_> {
         let changes = scratch.folder("source")?;
         let out = scratch.folder("out")?;
         let session = Session {
+            target: job.step.arch,
             root: &job.root,
             source: Source::Tree { git_folders: &self.workshop.git_folders, prepared: None, changes: Some(&changes) },
             output: OutputFolder::Empty(&out),
             cached: true,
             network: false,
-            commands: vec![self.command(&preparation.command)],
+            commands: vec![session::command(self.workshop, &preparation.command)],
             parallel: 1,
             emulator: None,
             scratch,
@@ -160,9 +162,10 @@ impl Build<'_> {
         let mut commands = Vec::new();
         for job in jobs {
             let Work::Program(program) = &job.step.work else { return Err(Error::bug("a step of another kind")) };
-            commands.push(self.command(&program.command));
+            commands.push(session::command(self.workshop, &program.command));
         }
         let session = Session {
+            target: jobs[0].step.arch,
             root: &jobs[0].root,
             source,
             output: OutputFolder::Empty(&out),
@@ -209,18 +212,6 @@ impl Build<'_> {
         let folder = scratch.folder("archive")?;
         unpack(path, &folder, &format!("{} (from {})", source.sha256, source.from))?;
         Ok(folder.join("tree"))
-    }
-
-    fn command(&self, command: &plan::Command) -> Command {
-        let mut env = command.env.clone();
-        env.insert("XBUILD_JOBS".into(), self.workshop.jobs.to_string());
-        Command {
-            argv: command.argv.clone(),
-            env,
-            cwd: command.cwd.clone().into(),
-            user: None,
-            limits: Limits::default(),
-        }
     }
 
     fn keep_layer(&self, job: &Job, layer: &Path, cpu: f64) -> Result<()> {

@@ -1,23 +1,28 @@
 //! Makes what a plan says.
 
 mod assess;
+mod automatic;
 mod bases;
 mod board;
 mod build;
+mod dispatch;
 mod dist;
+mod docker;
 mod execute;
 pub mod host;
 pub mod native;
+mod proxies;
 mod session;
 mod stopping;
 mod try_out;
 mod workshop;
 
 pub use assess::{Assessment, Resolution, Resolved, assess, layer_path, resolution_key, states, survey};
+pub use automatic::automatic;
 pub use bases::{BaseChoice, known_choice, open_images};
 pub use board::StepResult;
 pub use dist::{BuildRecord, Dist, Images};
 pub use execute::{Execution, execute};
-use stopping::unless_stopped;
+use stopping::{LOOK, unless_stopped};
 pub use try_out::{Interactive, ProgramTest, run_interactive, run_test};
-pub use workshop::{EngineChoice, Workshop, WorkshopOptions};
+pub use workshop::{Workshop, WorkshopOptions};

@@ -3,10 +3,11 @@
 use std::path::{Path, PathBuf};
 
 use super::native::Root;
-use super::native::sandbox::{Command, Emulator, Ending, Exit, Notice, Waiting};
+use super::native::sandbox::{Command, Emulator, Ending, Exit, Limits, Notice, Waiting};
+use super::proxies::proxies;
 use super::{Assessment, Workshop};
-use crate::domain::{Digest, Error, Outcome, Result, Stream};
-use crate::plan::{BuilderImage, OutputFile, Step};
+use crate::domain::{Arch, Digest, Error, Outcome, Result, Stream};
+use crate::plan::{self, BuilderImage, OutputFile, Step};
 use crate::store::{Record, Scratch};
 
 /// What runs commands in builders.
@@ -57,7 +58,10 @@ pub(crate) trait Left {
 }
 
 /// Commands that share a builder.
+#[derive(Clone)]
 pub(crate) struct Session<'a> {
+    /// What is built for, where that matters.
+    pub(crate) target: Option<Arch>,
     /// What the builder consists of.
     pub(crate) root: &'a Root,
     /// What is in the source folder.
@@ -79,6 +83,7 @@ pub(crate) struct Session<'a> {
 }
 
 /// What is in the output folder of a builder.
+#[derive(Clone, Copy)]
 pub(crate) enum OutputFolder<'a> {
     /// Nothing yet; what commands write there ends up in this folder, at the latest when it is taken.
     Empty(&'a Path),
@@ -87,6 +92,7 @@ pub(crate) enum OutputFolder<'a> {
 }
 
 /// What is in the source folder of a builder.
+#[derive(Clone, Copy)]
 pub(crate) enum Source<'a> {
     /// The project's tree, which stays as it is.
     Tree {
@@ -99,6 +105,19 @@ pub(crate) enum Source<'a> {
     },
     /// A folder of xbuild's own, which the commands may change.
     Folder(&'a Path),
+}
+
+/// A command of a plan as it runs on this machine.
+pub(crate) fn command(workshop: &Workshop, command: &plan::Command) -> Command {
+    let mut env = command.env.clone();
+    env.insert("XBUILD_JOBS".into(), workshop.jobs.to_string());
+    if command.network {
+        for (name, value) in proxies() {
+            env.entry(name).or_insert(value);
+        }
+    }
+    let limits = Limits { time: command.time_limit, ..Limits::default() };
+    Command { argv: command.argv.clone(), env, cwd: command.cwd.clone().into(), user: None, limits }
 }
 
 /// Runs a session's only command. Blocks; `output` gets every piece of its output.

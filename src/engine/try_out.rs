@@ -2,10 +2,10 @@
 
 use std::path::PathBuf;
 
+use super::Workshop;
 use super::native::Root;
-use super::native::sandbox::{Command, Emulator, Exit, Limits, Waiting};
-use super::session::{OutputFolder, Session, Source, run_one};
-use super::{Workshop, host};
+use super::native::sandbox::{Command, Emulator, Exit, Waiting};
+use super::session::{self, OutputFolder, Session, Source, run_one};
 use crate::domain::{Arch, Digest, Error, Event, Result};
 use crate::engine::layer_path;
 use crate::plan;
@@ -30,6 +30,8 @@ pub struct ProgramTest {
 pub struct Interactive {
     /// The process that becomes its sandbox, where there is one.
     pub waiting: Option<Waiting>,
+    /// What is built for.
+    pub arch: Arch,
     /// The builder's layers.
     pub root: Root,
     /// What runs.
@@ -43,9 +45,6 @@ pub struct Interactive {
 /// # Errors
 /// When the test fails, or cannot be run.
 pub fn run_test(workshop: &Workshop, test: &ProgramTest, step: &str) -> Result<()> {
-    if test.emulator.is_none() {
-        host::can_run(test.arch)?;
-    }
     let scratch = workshop.store.scratch()?;
     let programs = workshop.store.place(Bucket::Outputs, &test.outputs);
     let emulator = test
@@ -53,6 +52,7 @@ pub fn run_test(workshop: &Workshop, test: &ProgramTest, step: &str) -> Result<(
         .as_ref()
         .map(|(layer, path)| Emulator { arch: test.arch, program: layer_path(&workshop.store, layer).join(path) });
     let session = Session {
+        target: Some(test.arch),
         root: &test.root,
         source: Source::Tree { git_folders: &workshop.git_folders, prepared: None, changes: None },
         output: OutputFolder::Programs(&programs),
@@ -79,6 +79,7 @@ pub fn run_interactive(workshop: &Workshop, request: Interactive) -> Result<Exit
     let scratch = workshop.store.scratch()?;
     let out = scratch.folder("out")?;
     let session = Session {
+        target: Some(request.arch),
         root: &request.root,
         source: Source::Tree { git_folders: &request.git_folders, prepared: None, changes: None },
         output: OutputFolder::Empty(&out),
@@ -96,11 +97,10 @@ pub fn run_interactive(workshop: &Workshop, request: Interactive) -> Result<Exit
 }
 
 fn command(workshop: &Workshop, command: &plan::Command) -> Command {
-    let mut env = command.env.clone();
-    env.insert("XBUILD_JOBS".into(), workshop.jobs.to_string());
+    let mut command = session::command(workshop, command);
     // Programs that ask for it show colours and sizes.
     if let Ok(terminal) = std::env::var("TERM") {
-        env.entry("TERM".into()).or_insert(terminal);
+        command.env.entry("TERM".into()).or_insert(terminal);
     }
-    Command { argv: command.argv.clone(), env, cwd: command.cwd.clone().into(), user: None, limits: Limits::default() }
+    command
 }

@@ -1,17 +1,21 @@
 //! What every step works with.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
 
+use tokio::runtime::Handle;
 use tokio::sync::{Mutex, Semaphore};
 
+use super::dispatch::Dispatch;
+use super::docker::{Builders, DockerEngine, Machines};
 use super::host::Host;
 use super::native::Native;
 use super::native::sandbox::{Identity, Stop};
 use super::session::Engine;
 use crate::debian::Mirrors;
-use crate::domain::{Arch, Digest, Events, Result};
+use crate::docker::Endpoint;
+use crate::domain::{Arch, Digest, EngineChoice, Event, Events, Result, ResultExt};
 use crate::plan::HostTools;
 use crate::registry;
 use crate::store::Store;
@@ -30,6 +34,8 @@ pub struct Workshop {
     pub identity: Identity,
     /// The machine's architecture.
     pub host: Arch,
+    /// The architecture that builders run on.
+    pub builder_host: Arch,
     /// The project's folder; records of steps are told apart by it.
     pub project: PathBuf,
     /// The tree's metadata outside the project, which steps see read-only.
@@ -42,6 +48,8 @@ pub struct Workshop {
     pub update: bool,
     /// What names of bases stand for is asked anew.
     pub pull: bool,
+    /// The architecture of the machines that build for a target instead of this one.
+    pub machines: BTreeMap<Arch, Arch>,
     /// Steps that run at once.
     pub slots: Arc<Semaphore>,
     /// Names of bases that were asked for in this run.
@@ -50,20 +58,15 @@ pub struct Workshop {
     mirrors: OnceLock<Mirrors>,
 }
 
-/// What is to run commands.
-#[derive(Debug, Clone)]
-pub enum EngineChoice {
-    /// Sandboxes.
-    Native,
-    /// The machine itself, with these tools.
-    Host(HostTools),
-}
-
 /// What makes one run differ from another.
 #[derive(Debug, Clone)]
 pub struct WorkshopOptions {
     /// What runs commands.
     pub engine: EngineChoice,
+    /// What the machine itself has to build with, where that is wanted.
+    pub host_tools: HostTools,
+    /// Engines that build for some targets instead.
+    pub builders: BTreeMap<Arch, Vec<Endpoint>>,
     /// The project's folder.
     pub project: PathBuf,
     /// Folders of git outside the project.
@@ -82,19 +85,49 @@ impl Workshop {
     /// Sets up a run.
     ///
     /// # Errors
-    /// An environment error on an architecture that xbuild does not know.
+    /// An environment error on an architecture that xbuild does not know, or without the engine.
     pub fn new(store: Store, events: Events, stop: Stop, options: WorkshopOptions) -> Result<Workshop> {
-        let WorkshopOptions { engine, project, git_folders, jobs, offline, update, pull } = options;
+        let WorkshopOptions { engine, host_tools, builders, project, git_folders, jobs, offline, update, pull } =
+            options;
+        let shared = Arc::new(Builders::default());
+        let docker = |endpoint| DockerEngine::new(endpoint, Handle::current(), shared.clone());
+        let mut slots = jobs.max(1);
+        let mut machines = BTreeMap::new();
+        for (target, endpoints) in builders {
+            let engines = endpoints.into_iter().map(docker).collect();
+            let warn = |text| events.emit(Event::Warning { text });
+            let pool =
+                Machines::open(engines, Handle::current(), &warn).context(|| format!("the builders for {target}"))?;
+            slots += pool.slots();
+            machines.insert(target, pool);
+        }
+        let machine_arches =
+            machines.iter().map(|(target, pool)| Ok((*target, pool.arch()?))).collect::<Result<_>>()?;
+        let host = Arch::host()?;
+        let mut builder_host = host;
+        let engine: Box<dyn Engine> = match engine {
+            EngineChoice::Native => Box::new(Native),
+            EngineChoice::Host => Box::new(Host { tools: host_tools }),
+            EngineChoice::Docker(place) => {
+                let engine = docker(Endpoint::find(place.as_deref())?);
+                if engine.is_elsewhere() {
+                    builder_host = Handle::current().block_on(engine.facts())?.arch;
+                }
+                Box::new(engine)
+            }
+        };
+        let engine = match machines.is_empty() {
+            true => engine,
+            false => Box::new(Dispatch { local: engine, machines }),
+        };
         Ok(Workshop {
             store,
             events,
             stop,
-            engine: match engine {
-                EngineChoice::Native => Box::new(Native),
-                EngineChoice::Host(tools) => Box::new(Host { tools }),
-            },
+            engine,
             identity: Identity::detect(),
-            host: Arch::host()?,
+            host,
+            builder_host,
             project,
             git_folders,
             jobs: jobs.max(1),
@@ -103,7 +136,8 @@ impl Workshop {
             pull,
             asked: Mutex::default(),
             registry: OnceLock::new(),
-            slots: Arc::new(Semaphore::new(jobs.max(1))),
+            slots: Arc::new(Semaphore::new(slots)),
+            machines: machine_arches,
             mirrors: OnceLock::new(),
         })
     }

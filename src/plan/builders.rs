@@ -1,5 +1,7 @@
 //! Builders, as steps: a stack of layers for the native engine, an image for others, none for the machine itself.
 
+use std::collections::BTreeMap;
+
 use super::dockerfile::{COMMON, render_builders};
 use super::host_tools::HostTools;
 use super::planner::{Facts, Planner};
@@ -35,7 +37,8 @@ impl Planner<'_> {
         components: &[Name],
         libraries: &[LibraryChoice],
     ) -> Result<Parts> {
-        match &self.facts.builders {
+        let machine = target.and_then(|target| self.facts.machines.get(&target));
+        match if machine.is_some() { &Builders::Images } else { &self.facts.builders } {
             Builders::Layers => self.layers(target, components, libraries),
             Builders::Host(_) => {
                 let needs = self.tools_of_components(components);
@@ -67,9 +70,11 @@ impl Planner<'_> {
     fn image_of(&mut self, target: Option<Arch>, components: &[Name], libraries: &[LibraryChoice]) -> Result<StepId> {
         let project = self.project;
         let targets: Vec<Arch> = target.into_iter().collect();
-        let dockerfile = render_builders(project, self.facts.host, &targets, components, libraries)?;
+        let host = target.map_or(self.facts.builder_host, |target| self.facts.host_of(target));
+        let dockerfile = render_builders(project, host, &targets, components, libraries)?;
         let stage = target.map_or(COMMON, Arch::name);
-        let facts = Facts { builders: Builders::Layers, ..self.facts.clone() };
+        let machines = BTreeMap::new();
+        let facts = Facts { host, builder_host: host, builders: Builders::Layers, machines, ..self.facts.clone() };
         let mut layers = Planner::new(project, &facts);
         let parts = layers.layers(target, components, libraries)?;
         let stack = [parts.root, parts.libraries].concat();

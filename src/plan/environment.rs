@@ -116,7 +116,13 @@ pub(super) fn go_build(name: &Name, go: &GoBuild, variables: &Variables) -> Resu
 
 /// A shell command, that stops at the first error.
 pub(super) fn shell(text: &str, env: BTreeMap<String, String>, network: bool) -> Command {
-    Command { argv: vec!["sh".into(), "-euc".into(), text.to_owned()], env, cwd: SOURCE.into(), network }
+    Command {
+        argv: vec!["sh".into(), "-euc".into(), text.to_owned()],
+        env,
+        cwd: SOURCE.into(),
+        network,
+        time_limit: None,
+    }
 }
 
 fn pairs<const N: usize>(pairs: [(&str, String); N]) -> BTreeMap<String, String> {

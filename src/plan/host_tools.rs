@@ -194,10 +194,14 @@ mod tests {
         let options = ProjectOptions { folder: folder.path().to_owned(), file: None, set: BTreeMap::new() };
         let facts = Facts {
             host: Arch::Amd64,
+            builder_host: Arch::Amd64,
             builders: Builders::Host(tools),
+            machines: BTreeMap::new(),
             tree: Some(Digest::of("tree")),
             variables: Variables::default(),
             epoch: 0,
+            environment: BTreeMap::new(),
+            time_limit: None,
             labels: BTreeMap::new(),
             bases: BTreeMap::new(),
             emulated: BTreeSet::new(),

@@ -1,6 +1,7 @@
 //! From a project and the facts of the machine to a plan.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use super::builders::{Builders, Parts};
 use super::environment::{Builder, OUTPUT, SOURCE, go_build, prefix, shell};
@@ -12,21 +13,29 @@ use super::step::{
     ProgramBuild, ProgramSource, Step, StepId, Work,
 };
 use crate::config::{BaseSource, Binary, Component, ImageSource, LibraryChoice, Origin, Project, Variables};
-use crate::domain::{Arch, Digest, Error, Name, Result, ResultExt};
+use crate::domain::{Arch, Digest, Error, Name, Result, ResultExt, TimeLimit};
 
 /// What planning must know beside the project.
 #[derive(Debug, Clone)]
 pub struct Facts {
-    /// The architecture that builders run on.
+    /// The machine's architecture.
     pub host: Arch,
+    /// The architecture that builders run on: another one, where the engine is on another machine.
+    pub builder_host: Arch,
     /// What builders are.
     pub builders: Builders,
+    /// Targets whose builders are images on machines of an architecture of their own.
+    pub machines: BTreeMap<Arch, Arch>,
     /// Digest of the project's tree; absent when nothing is built from it.
     pub tree: Option<Digest>,
     /// Names for templates, with those of git.
     pub variables: Variables,
     /// The time that outputs carry, in seconds since 1970.
     pub epoch: u64,
+    /// What commands see of xbuild's own environment.
+    pub environment: BTreeMap<String, String>,
+    /// How long commands may run that do not say so themselves.
+    pub time_limit: Option<Duration>,
     /// Labels that every image gets.
     pub labels: BTreeMap<String, String>,
     /// The images that an image of the project starts from or copies from, for one of its architectures; those of the
@@ -36,6 +45,18 @@ pub struct Facts {
     pub emulated: BTreeSet<(Name, Arch)>,
     /// The stage that images end with, if it is none that they say themselves.
     pub stage: Option<String>,
+}
+
+impl Facts {
+    /// How long a program's command or test may run.
+    fn time_limit(&self, binary: &Binary) -> Option<Duration> {
+        binary.time_limit.map(TimeLimit::duration).or(self.time_limit)
+    }
+
+    /// The architecture that the builder for a target runs on.
+    pub(super) fn host_of(&self, target: Arch) -> Arch {
+        self.machines.get(&target).copied().unwrap_or(self.builder_host)
+    }
 }
 
 /// An image that is none of the project's, by its name after FROM, for an architecture: not always that of the image
@@ -99,16 +120,18 @@ pub fn test_command(project: &Project, facts: &Facts, binary: &Binary, arch: Arc
     let builder = Builder {
         toolchain: &project.toolchain,
         components: &binary.components,
-        host: facts.host,
+        host: facts.host_of(arch),
         target: arch,
         epoch: facts.epoch,
     };
     let variables = facts.variables.clone().with_arch(arch);
     let mut env = builder.test_environment()?;
+    env.extend(facts.environment.clone());
     for (name, value) in &binary.env {
         env.insert(name.clone(), variables.expand(value)?);
     }
-    Ok(shell(&variables.expand(text)?, env, false))
+    let command = shell(&variables.expand(text)?, env, false);
+    Ok(Command { time_limit: facts.time_limit(binary), ..command })
 }
 
 /// A command in the builder of an architecture.
@@ -136,10 +159,15 @@ pub fn builder_command(
     let mut planner = Planner::new(project, facts);
     let Parts { root, libraries } = planner.whole_builder(arch)?;
     let components: Vec<Name> = project.toolchain.components.keys().cloned().collect();
-    let (host, epoch) = (facts.host, facts.epoch);
+    let (host, epoch) = (facts.host_of(arch), facts.epoch);
     let builder = Builder { toolchain: &project.toolchain, components: &components, host, target: arch, epoch };
-    let env = builder.environment()?;
-    Ok(BuilderCommand { command: Command { argv, env, cwd: SOURCE.into(), network }, root, libraries })
+    let mut env = builder.environment()?;
+    env.extend(facts.environment.clone());
+    Ok(BuilderCommand {
+        command: Command { argv, env, cwd: SOURCE.into(), network, time_limit: None },
+        root,
+        libraries,
+    })
 }
 
 /// Stands for libraries, by recipe and archive, in the letters of a C macro.
@@ -304,7 +332,7 @@ impl Planner<'_> {
     }
 
     fn builder<'a>(&'a self, components: &'a [Name], target: Arch) -> Builder<'a> {
-        let (host, epoch) = (self.facts.host, self.facts.epoch);
+        let (host, epoch) = (self.facts.host_of(target), self.facts.epoch);
         Builder { toolchain: &self.project.toolchain, components, host, target, epoch }
     }
 
@@ -325,7 +353,9 @@ impl Planner<'_> {
     /// A builder with everything that one of the project's programs needs.
     fn whole_builder(&mut self, arch: Arch) -> Result<Parts> {
         let Needs { components, libraries } = Needs::of(self.project)?;
-        self.take_tools(&ToolNeeds::of_builder(arch));
+        if !self.facts.machines.contains_key(&arch) {
+            self.take_tools(&ToolNeeds::of_builder(arch));
+        }
         self.parts(Some(arch), &components, &libraries)
     }
 
@@ -355,6 +385,7 @@ impl Planner<'_> {
             // Go's build cache knows compilers and flags, but not headers; so the libraries are told by a flag.
             env.insert("CGO_CPPFLAGS".into(), format!("-DXBUILD_LIBRARIES={}", identity(&binary.libraries)));
         }
+        env.extend(self.facts.environment.clone());
         for (variable, value) in &binary.env {
             env.insert(variable.clone(), variables.expand(value)?);
         }
@@ -368,7 +399,7 @@ impl Planner<'_> {
                 }
                 let argv = go_build(name, go, &variables)?;
                 let cwd = if go.dir == "." { SOURCE.to_owned() } else { format!("{SOURCE}/{}", go.dir) };
-                let command = Command { argv, env, cwd, network: binary.network };
+                let command = Command { argv, env, cwd, network: binary.network, time_limit: None };
                 (command, vec![OutputFile { name: name.clone(), path: None }], true)
             }
             Origin::Command { command, outputs } => {
@@ -377,6 +408,7 @@ impl Planner<'_> {
                 (shell(&variables.expand(command)?, env, binary.network), outputs.collect(), false)
             }
         };
+        let command = Command { time_limit: self.facts.time_limit(binary), ..command };
         let tools = self.tools_of_program(binary, arch, &command.env);
         let preparation = match &binary.source {
             None => self.preparation()?,
@@ -405,7 +437,10 @@ impl Planner<'_> {
         let id = StepId::new(&["binary", name.as_str(), arch.name()]);
         let needs = root.into_iter().chain(libraries).chain(preparation).collect();
         let id = self.add(id, Some(arch), needs, &inputs, work);
-        self.stand_on(&id, &tools);
+        // What is built elsewhere takes other tools.
+        if !self.facts.machines.contains_key(&arch) {
+            self.stand_on(&id, &tools);
+        }
         Ok(id)
     }
 
@@ -427,9 +462,12 @@ impl Planner<'_> {
             );
         }
         let Parts { root, .. } = self.parts(None, &components, &[])?;
-        let (host, epoch) = (self.facts.host, self.facts.epoch);
+        let (host, epoch) = (self.facts.builder_host, self.facts.epoch);
         let builder = Builder { toolchain: &project.toolchain, components: &components, host, target: host, epoch };
-        let command = shell(&self.facts.variables.expand(text)?, builder.native_environment(), false);
+        let mut env = builder.native_environment();
+        env.extend(self.facts.environment.clone());
+        let command = shell(&self.facts.variables.expand(text)?, env, false);
+        let command = Command { time_limit: self.facts.time_limit, ..command };
         let inputs = [("command", Digest::of_json(&command).to_string()), self.tree()?];
         let work = Work::Preparation(Preparation { root: root.clone(), command });
         let id = self.add(StepId::new(&["preparation"]), None, root, &inputs, work);

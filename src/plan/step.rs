@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use serde::Serialize;
 
@@ -194,6 +195,9 @@ pub struct Command {
     pub cwd: String,
     /// Whether it may use the network.
     pub network: bool,
+    /// When it is killed; no result depends on it.
+    #[serde(skip)]
+    pub time_limit: Option<Duration>,
 }
 
 /// An image to have for one architecture, for others to start from.

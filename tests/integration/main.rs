@@ -15,6 +15,7 @@ mod configuration;
 mod crash;
 mod determinism;
 mod downloads;
+mod engines;
 mod equality;
 mod examples;
 mod exports;

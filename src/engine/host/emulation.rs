@@ -8,7 +8,7 @@ use crate::domain::{Arch, Error, Result};
 ///
 /// # Errors
 /// An environment error that says what to install.
-pub fn can_run(arch: Arch) -> Result<()> {
+pub(super) fn can_run(arch: Arch) -> Result<()> {
     if arch == Arch::host()? || is_registered(arch) {
         return Ok(());
     }

@@ -18,7 +18,6 @@ mod tools;
 mod workplace;
 
 pub use compiler::compiler;
-pub use emulation::can_run;
 pub use keeper::{ARGUMENT as KEEPER_ARGUMENT, main as keeper_main};
 pub(super) use run::Host;
 pub use tools::look;

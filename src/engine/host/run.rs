@@ -2,12 +2,13 @@
 
 use std::sync::mpsc;
 
+use super::emulation::can_run;
 use super::keeper::Task;
 use super::process;
 use super::workplace::{Workplace, make_folder_of};
 use crate::domain::{Error, Outcome, Result, Stream};
 use crate::engine::native::sandbox::{Exit, Notice, Stdio, Waiting};
-use crate::engine::session::{Engine, Interaction, Session, Tell};
+use crate::engine::session::{Engine, Interaction, OutputFolder, Session, Tell};
 use crate::engine::{Assessment, Workshop};
 use crate::plan::{BuilderImage, HostTools, Step};
 use crate::store::Record;
@@ -25,6 +26,9 @@ enum News {
 
 impl Engine for Host {
     fn run(&self, workshop: &Workshop, session: &Session<'_>, tell: &mut Tell<'_>) -> Result<()> {
+        if let (OutputFolder::Programs(_), Some(target)) = (&session.output, session.target) {
+            can_run(target)?;
+        }
         let workplace = Workplace::open(workshop, session, &self.tools)?;
         let tasks = tasks(workshop, session, &workplace, Stdio::Captured)?;
         std::thread::scope(|scope| {

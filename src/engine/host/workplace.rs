@@ -8,7 +8,7 @@ use super::copy::copy_tree;
 use super::places::Places;
 use super::prefix::fill_prefix;
 use super::target_tools::name_tools;
-use crate::domain::{Arch, Digest, Error, Result, ResultExt};
+use crate::domain::{Digest, Error, Result, ResultExt};
 use crate::engine::native::inside;
 use crate::engine::session::{Left, OutputFolder, Session, Source};
 use crate::engine::{Workshop, layer_path};
@@ -64,7 +64,7 @@ impl Workplace {
                 session.root.layers().iter().map(|key| layer_path(&workshop.store, key)).collect();
             fill_prefix(&places.prefix, &layers, prefix)?;
         }
-        if let Some(tools) = told("XBUILD_ARCH").and_then(Arch::find).and_then(|arch| tools.targets.get(&arch)) {
+        if let Some(tools) = session.target.and_then(|target| tools.targets.get(&target)) {
             name_tools(tools, &places, told("XBUILD_PREFIX"))?;
         }
         Ok(Workplace { places, made })

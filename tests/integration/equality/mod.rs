@@ -12,7 +12,7 @@ use std::fs;
 use std::path::Path;
 use std::sync::Mutex;
 
-use crate::support::{Agent, Docker, Identity, Images, Server, Store, host, xbuild_as};
+use crate::support::{Agent, Docker, Identity, Images, Imports, Release, Server, Store, host, xbuild_as};
 use case::{Case, busybox_archive};
 use facts::{Facts, Image};
 
@@ -344,9 +344,9 @@ fn images_equal_docker_s() {
     let wanted = std::env::var("XBUILD_TEST_CASE").unwrap_or_default();
     let cases: Vec<Case> = cases().into_iter().filter(|case| case.name.contains(&wanted)).collect();
     assert!(!wanted.is_empty() || cases.len() >= 80, "{} cases", cases.len());
-    // The daemon ends with the thread that has started it.
-    let Some(docker) = Docker::start(Images::OfDriver) else { return };
-    let containerd = cases.iter().any(|case| case.containerd).then(|| Docker::start(Images::OfContainerd)).flatten();
+    let start = |images| Docker::of(Release::Current).images(images).start();
+    let Some(docker) = start(Images::OfDriver) else { return };
+    let containerd = cases.iter().any(|case| case.containerd).then(|| start(Images::OfContainerd)).flatten();
     let bench = Bench::new(docker, containerd);
     let failures: Mutex<BTreeMap<String, String>> = Mutex::default();
     let queue = Mutex::new(cases.iter());

@@ -1,7 +1,7 @@
 //! What the tests are written with.
 
 mod agent;
-mod docker;
+mod engines;
 mod git_server;
 mod identity;
 mod project;
@@ -13,7 +13,7 @@ mod tools;
 mod web;
 
 pub(crate) use agent::{Agent, KEY};
-pub(crate) use docker::{Docker, Images};
+pub(crate) use engines::{Docker, Files, Ids, Images, Imports, Machine, Network, Podman, Reached, Release};
 pub(crate) use git_server::GitServer;
 pub(crate) use identity::Identity;
 pub(crate) use project::Test;

@@ -37,7 +37,7 @@ pub(super) fn register(emulators: &[Emulator]) -> Result<()> {
 
 /// The line that tells the kernel how to know a program of an architecture. Flag `F` opens the emulator at once, so
 /// that it need not be visible inside.
-fn registration(arch: Arch, program: &str) -> Vec<u8> {
+pub fn registration(arch: Arch, program: &str) -> Vec<u8> {
     let identity = arch.elf();
     let (magic, mask) = magic(identity.class, identity.endianness, identity.machine);
     let hex = |bytes: [u8; 20]| bytes.map(|byte| format!("\\x{byte:02x}")).concat();

@@ -18,6 +18,7 @@ mod parent;
 mod root_emulation;
 mod spec;
 
+pub use binfmt::registration;
 pub use child::main as child_main;
 pub(in crate::engine) use handover::{spawn as hand_over, take as take_over};
 pub use identity::Identity;

@@ -1,0 +1,46 @@
+//! Sends each session to the engine that builds for its target.
+
+use std::collections::BTreeMap;
+
+use super::docker::Machines;
+use super::native::sandbox::Waiting;
+use super::session::{Engine, Interaction, Session, Tell};
+use super::{Assessment, Workshop};
+use crate::domain::{Arch, Outcome, Result};
+use crate::plan::{BuilderImage, Step};
+use crate::store::Record;
+
+/// An engine for everything, but for targets that have builders of their own.
+pub(super) struct Dispatch {
+    pub(super) local: Box<dyn Engine>,
+    pub(super) machines: BTreeMap<Arch, Machines>,
+}
+
+impl Dispatch {
+    fn engine(&self, target: Option<Arch>) -> &dyn Engine {
+        match target.and_then(|target| self.machines.get(&target)) {
+            Some(machines) => machines,
+            None => self.local.as_ref(),
+        }
+    }
+}
+
+impl Engine for Dispatch {
+    fn run(&self, workshop: &Workshop, session: &Session<'_>, tell: &mut Tell<'_>) -> Result<()> {
+        self.engine(session.target).run(workshop, session, tell)
+    }
+
+    fn interact(&self, workshop: &Workshop, session: &Session<'_>, started: Option<Waiting>) -> Result<Interaction> {
+        self.engine(session.target).interact(workshop, session, started)
+    }
+
+    fn make_builder(
+        &self,
+        workshop: &Workshop,
+        step: &Step,
+        image: &BuilderImage,
+        assessment: &Assessment,
+    ) -> Result<(Record, Outcome)> {
+        self.engine(step.arch).make_builder(workshop, step, image, assessment)
+    }
+}

@@ -1,0 +1,279 @@
+//! Runs sessions in containers.
+
+use std::io::IsTerminal;
+use std::sync::Arc;
+use std::sync::mpsc::{self, Sender};
+use std::time::{Duration, Instant};
+
+use tokio::runtime::Handle;
+use tokio::sync::{OnceCell, Semaphore};
+
+use super::builders::Builders;
+use super::left::Leftovers;
+use super::sources::Sources;
+use super::{builder, changes, emulation};
+use crate::docker::{
+    Address, Client, Container, ContainerRequest, Endpoint, EngineFacts, ExecEnd, ExecRequest, Network,
+};
+use crate::domain::{Error, Outcome, Result, Stream};
+use crate::engine::native::sandbox::{Command, Exceeded, Exit, Notice};
+use crate::engine::session::{Engine, Interaction, OutputFolder, Session, Source, Tell};
+use crate::engine::{Assessment, LOOK, Workshop, unless_stopped};
+use crate::plan::{BuilderImage, CACHE, OUTPUT, Step};
+use crate::store::Record;
+
+/// So long an engine on another machine may say nothing before it is asked whether it is there, and may take to say so.
+const SILENCE: Duration = Duration::from_secs(5);
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// An engine that is reached over its API.
+pub(crate) struct DockerEngine {
+    endpoint: Endpoint,
+    runtime: Handle,
+    client: OnceCell<Client>,
+    /// Whether it sees the files of this machine; found out with the first container.
+    sees_files: OnceCell<bool>,
+    /// The builders of this run.
+    builders: Arc<Builders>,
+}
+
+impl DockerEngine {
+    /// The engine at an endpoint; it is spoken to when there is something to do.
+    /// What is known of builders is shared with other engines.
+    pub(crate) fn new(endpoint: Endpoint, runtime: Handle, builders: Arc<Builders>) -> DockerEngine {
+        DockerEngine { endpoint, runtime, client: OnceCell::new(), sees_files: OnceCell::new(), builders }
+    }
+
+    /// What it is called.
+    pub(super) fn endpoint(&self) -> &Endpoint {
+        &self.endpoint
+    }
+
+    /// What it says of itself.
+    pub(crate) async fn facts(&self) -> Result<&EngineFacts> {
+        Ok(self.client().await?.facts())
+    }
+
+    /// The same, if it was asked before.
+    pub(super) fn known_facts(&self) -> Option<&EngineFacts> {
+        self.client.get().map(Client::facts)
+    }
+
+    /// Whether it still answers.
+    pub(super) async fn answers(&self) -> bool {
+        Client::connect_within(&self.endpoint, PATIENCE).await.is_ok()
+    }
+
+    /// Whether it is on another machine, as far as its address tells. The death of such a one may go unnoticed for long: on
+    /// this machine connections end with who held them.
+    pub(crate) fn is_elsewhere(&self) -> bool {
+        !matches!(self.endpoint.address, Address::Unix(_))
+    }
+
+    /// The connection; the first one also clears away what a killed xbuild or a dead daemon has left.
+    async fn client(&self) -> Result<&Client> {
+        let connect = || async {
+            let client = Client::connect(&self.endpoint).await?;
+            client.sweep().await?;
+            Ok(client)
+        };
+        self.client.get_or_try_init(connect).await
+    }
+
+    /// A container of a session, with everything that its commands are to see.
+    async fn open(&self, workshop: &Workshop, session: &Session<'_>) -> Result<Container> {
+        let client = self.client().await?;
+        let key = session.root.compilers.first().ok_or_else(|| Error::bug("a session without a builder"))?;
+        let image = builder::name(key);
+        if client.image(&image).await?.is_none() {
+            self.builders.bring(client, workshop, key).await?;
+        }
+        let sources = Sources::of(workshop, session)?;
+        let mut request = ContainerRequest {
+            image,
+            network: if session.network { Network::Host } else { Network::None },
+            init: true,
+            // To make a user namespace with a binfmt_misc.
+            unconfined: session.emulator.is_some(),
+            ..ContainerRequest::default()
+        };
+        if session.cached {
+            let volume = format!("xbuild-cache-{}", key.short());
+            client.volume(&volume, &builder::labels(key)).await?;
+            request.volumes.push((volume, CACHE.into()));
+        }
+        let container = match self.sees_files.get() {
+            Some(true) => client.create(&sources.mounted(request, client.facts().selinux)).await?,
+            Some(false) => client.create(&request).await?,
+            None => {
+                // Where the folders are not there, some engines refuse the mounts, and others make empty ones.
+                let seen = match client.create(&sources.mounted(request.clone(), client.facts().selinux)).await {
+                    Ok(container) if sources.seen(&container).await? => Some(container),
+                    Ok(container) => {
+                        container.remove().await?;
+                        None
+                    }
+                    Err(_) => None,
+                };
+                let sees = seen.is_some();
+                let container = match seen {
+                    Some(container) => container,
+                    None => client.create(&request).await?,
+                };
+                self.sees_files.get_or_init(|| async { sees }).await;
+                container
+            }
+        };
+        match self.sees_files.get() {
+            Some(true) => sources.copy_inside(&container).await?,
+            _ => sources.send(&container).await?,
+        }
+        if let Some(emulator) = &session.emulator {
+            emulation::bring(&container, emulator).await?;
+        }
+        if let OutputFolder::Programs(folder) = session.output {
+            super::sources::send_folder(&container, folder, OUTPUT).await?;
+        }
+        Ok(container)
+    }
+}
+
+impl Engine for DockerEngine {
+    fn run(&self, workshop: &Workshop, session: &Session<'_>, tell: &mut Tell<'_>) -> Result<()> {
+        let container = self.runtime.block_on(unless_stopped(&workshop.stop, self.open(workshop, session)))?;
+        let container = Arc::new(container);
+        let (sender, happenings) = mpsc::channel();
+        let slots = Arc::new(Semaphore::new(session.parallel.max(1)));
+        let mut tasks = tokio::task::JoinSet::new();
+        for (index, mut command) in session.commands.iter().cloned().enumerate() {
+            if let Some(emulator) = &session.emulator {
+                command.argv = emulation::emulated(&command.argv, emulator);
+            }
+            let (container, sender, slots) = (container.clone(), sender.clone(), slots.clone());
+            let task = async move {
+                let _slot = slots.acquire_owned().await;
+                run_command(&container, index, &command, &sender).await
+            };
+            tasks.spawn_on(task, &self.runtime);
+        }
+        drop(sender);
+        let mut heard = Instant::now();
+        let left = Leftovers { container: &container, runtime: &self.runtime, session };
+        let result = loop {
+            let happening = happenings.recv_timeout(LOOK);
+            if happening.is_ok() {
+                heard = Instant::now();
+            }
+            match happening {
+                Ok(Happening::Started(index)) => tell(index, Notice::Started, &left),
+                Ok(Happening::Output(index, stream, bytes)) => tell(index, Notice::Output(stream, &bytes), &left),
+                Ok(Happening::Exited(index, exit)) => tell(index, Notice::Exited(exit), &left),
+                Ok(Happening::Lost(error)) => break Err(error),
+                Err(mpsc::RecvTimeoutError::Disconnected) => break Ok(()),
+                Err(mpsc::RecvTimeoutError::Timeout) => {
+                    if self.is_elsewhere() && heard.elapsed() > SILENCE {
+                        if !self.runtime.block_on(self.answers()) {
+                            break Err(Error::environment(format!("{} does not answer any more", self.endpoint)));
+                        }
+                        heard = Instant::now();
+                    }
+                }
+            }
+            if let Err(error) = workshop.stop.check() {
+                break Err(error);
+            }
+        };
+        drop(left);
+        tasks.abort_all();
+        let result = result.and_then(|()| match session.source {
+            Source::Tree { changes: Some(folder), .. } => {
+                self.runtime.block_on(changes::keep(&container, workshop, folder, session.scratch))
+            }
+            _ => Ok(()),
+        });
+        self.runtime.block_on(async {
+            while tasks.join_next().await.is_some() {}
+            let container = Arc::into_inner(container).ok_or_else(|| Error::bug("a container that is still used"))?;
+            match result {
+                // It goes with its connection, if its engine is there at all.
+                Err(error) => Err(error),
+                Ok(()) => container.remove().await,
+            }
+        })
+    }
+
+    fn interact(
+        &self,
+        workshop: &Workshop,
+        session: &Session<'_>,
+        _started: Option<crate::engine::native::sandbox::Waiting>,
+    ) -> Result<Interaction> {
+        let [command] = session.commands.as_slice() else { return Err(Error::bug("not one command")) };
+        self.runtime.block_on(async {
+            let container = unless_stopped(&workshop.stop, self.open(workshop, session)).await?;
+            let code = container.interactive(&request(command), std::io::stdin().is_terminal()).await;
+            container.remove().await?;
+            let code = i32::try_from(code?).unwrap_or(1);
+            Ok(Interaction { exit: exit(code, None, 0.0, 0.0), _ending: None })
+        })
+    }
+
+    fn make_builder(
+        &self,
+        workshop: &Workshop,
+        step: &Step,
+        image: &BuilderImage,
+        assessment: &Assessment,
+    ) -> Result<(Record, Outcome)> {
+        self.runtime.block_on(unless_stopped(&workshop.stop, async {
+            self.builders.make(self.client().await?, workshop, step, image, assessment).await
+        }))
+    }
+}
+
+/// What happens to a command, on its way from the task that runs it.
+enum Happening {
+    Started(usize),
+    Output(usize, Stream, Vec<u8>),
+    Exited(usize, Exit),
+    /// The container or the engine is gone.
+    Lost(Error),
+}
+
+async fn run_command(container: &Container, index: usize, command: &Command, sender: &Sender<Happening>) {
+    // Nobody listens any more when the session was stopped.
+    let _ = sender.send(Happening::Started(index));
+    let mut told = |stream: Stream, bytes: &[u8]| {
+        let _ = sender.send(Happening::Output(index, stream, bytes.to_vec()));
+    };
+    let _ = sender.send(match container.exec(&request(command), &mut told).await {
+        Ok(end) => Happening::Exited(index, ended(&end)),
+        Err(error) => Happening::Lost(error),
+    });
+}
+
+pub(super) fn request(command: &Command) -> ExecRequest {
+    ExecRequest {
+        argv: command.argv.clone(),
+        env: command.env.clone(),
+        cwd: command.cwd.display().to_string(),
+        time: command.limits.time,
+        ..ExecRequest::default()
+    }
+}
+
+fn ended(end: &ExecEnd) -> Exit {
+    let exceeded = match (end.timed_out, end.out_of_memory) {
+        (true, _) => Some(Exceeded::Time),
+        (_, true) => Some(Exceeded::Memory),
+        _ => None,
+    };
+    let code = i32::try_from(end.code).unwrap_or(1);
+    exit(code, exceeded, end.wall.as_secs_f64(), end.cpu.as_secs_f64())
+}
+
+fn exit(code: i32, exceeded: Option<Exceeded>, wall: f64, cpu: f64) -> Exit {
+    // A shell's way of telling of a signal, which is all that the engine says.
+    let signal = (code > 128 && code < 128 + 64).then_some(code - 128);
+    Exit { code: if signal.is_none() { Some(code) } else { None }, signal, exceeded, wall, cpu, peak_memory: 0 }
+}
