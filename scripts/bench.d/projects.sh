@@ -80,10 +80,12 @@ many_project() {
 # The example, away from its repository, so that nothing there is touched.
 netsuite_project() {
   local folder=$work/netsuite
-  cp -r "$root/examples/netsuite" "$folder"
-  remove "$folder/dist"
-  printf '/dist/\n' >>"$folder/.gitignore"
-  commit "$folder"
+  [ -d "$folder" ] || {
+    cp -r "$root/examples/netsuite" "$folder"
+    remove "$folder/dist"
+    printf '/dist/\n' >>"$folder/.gitignore"
+    commit "$folder"
+  }
   echo "$folder"
 }
 

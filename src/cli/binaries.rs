@@ -11,8 +11,9 @@ use crate::plan::{Goal, plan};
 pub(super) async fn run(setup: &Setup<'_>, options: &Selection) -> Result<ExitCode> {
     let project = setup.project(&options.arch.arches)?;
     let loaded = setup.load(project, options.update)?;
-    let plan = plan(&loaded.project, &loaded.facts, &Goal::Binaries(options.names.clone()))?;
-    let built = build(&loaded, &plan).await?;
+    let goal = Goal::Binaries(options.names.clone());
+    let plan = plan(&loaded.project, &loaded.facts, &goal)?;
+    let built = build(&loaded, &plan, &goal).await?;
     setup.printer.summary();
     setup.print_paths(&built.paths)?;
     Ok(exit(&built.failures()))

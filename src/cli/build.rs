@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use super::setup::Loaded;
 use crate::domain::{Arch, ErrorKind, Result};
 use crate::engine::{Dist, Execution, Images, execute};
-use crate::plan::{Plan, Work};
+use crate::plan::{Goal, Plan, Work, builder_images};
 use crate::store::Record;
 
 /// What was built, and where it is now.
@@ -23,8 +23,9 @@ impl Built {
 }
 
 /// Runs all steps but images, and puts the programs into `dist`.
-pub(super) async fn build(loaded: &Loaded, plan: &Plan) -> Result<Built> {
-    let execution = execute(&loaded.workshop, plan).await?;
+pub(super) async fn build(loaded: &Loaded, plan: &Plan, goal: &Goal) -> Result<Built> {
+    let images = || builder_images(&loaded.project, &loaded.facts, goal);
+    let execution = execute(&loaded.workshop, plan, &images).await?;
     let paths = publish(loaded, plan, &execution, &BTreeMap::new(), &BTreeSet::new())?;
     loaded.digests.save(&loaded.workshop.store)?;
     Ok(Built { execution, paths })

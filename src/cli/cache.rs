@@ -6,11 +6,11 @@ use std::time::Duration;
 use super::arguments::{CacheOptions, CacheVerb};
 use super::setup::Setup;
 use crate::domain::{Error, Result, ResultExt};
+use crate::engine::native::remove_as_root;
 use crate::engine::native::sandbox::{Identity, enter_namespace};
-use crate::engine::native::{remove_as_root, tree_digest};
 use crate::engine::open_images;
 use crate::image::{Layout, Pruned, check_store};
-use crate::store::{Bucket, Damage, Store, check, collect, usage};
+use crate::store::{Bucket, Damage, Store, check, collect, tree_digest, usage};
 
 pub(super) fn run(setup: &Setup<'_>, options: &CacheOptions) -> Result<ExitCode> {
     match &options.verb {

@@ -24,7 +24,8 @@ pub(super) async fn run(setup: &Setup<'_>, options: &ImagesOptions) -> Result<Ex
         tests: &options.tests,
     };
     let (loaded, dockerfiles) = setup.load_images(project, &wish)?;
-    let plan = plan(&loaded.project, &loaded.facts, &Goal::Images(dockerfiles.names()))?;
+    let goal = Goal::Images(dockerfiles.names());
+    let plan = plan(&loaded.project, &loaded.facts, &goal)?;
     let asked = export::asked(&plan, &options.selection.names);
     options.outputs.iter().try_for_each(|output| output.check(&asked))?;
     if !Identity::is_root() && dockerfiles.runs_commands {
@@ -33,7 +34,7 @@ pub(super) async fn run(setup: &Setup<'_>, options: &ImagesOptions) -> Result<Ex
         loaded.digests.save(&loaded.workshop.store)?;
         return enter_namespace(&Identity::detect());
     }
-    let built = build(&loaded, &plan).await?;
+    let built = build(&loaded, &plan, &goal).await?;
     let images = ProjectImages::of(&plan)?;
     let mut assembly = Assembly::new(&loaded, &built.execution, &dockerfiles, &images, options)?;
     assembly.run(&plan)?;

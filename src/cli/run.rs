@@ -35,8 +35,9 @@ async fn inside(setup: &Setup<'_>, options: &BuilderOptions, argv: Vec<String>) 
     let folder = project.folder.clone();
     let git = tokio::task::spawn_blocking(move || GitFacts::read(&folder, false));
     let mut loaded = setup.load_builder(project, false)?;
-    let plan = plan(&loaded.project, &loaded.facts, &Goal::Builder(options.arch))?;
-    let built = build(&loaded, &plan).await?;
+    let goal = Goal::Builder(options.arch);
+    let plan = plan(&loaded.project, &loaded.facts, &goal)?;
+    let built = build(&loaded, &plan, &goal).await?;
     let failures = built.failures();
     if !failures.is_empty() {
         setup.printer.summary();

@@ -16,8 +16,9 @@ pub(super) async fn run(setup: &Setup<'_>, options: &TestOptions) -> Result<Exit
     let selection = &options.selection;
     let project = setup.project(&selection.arch.arches)?;
     let loaded = setup.load(project, selection.update)?;
-    let plan = plan(&loaded.project, &loaded.facts, &Goal::Tests(selection.names.clone()))?;
-    let built = build(&loaded, &plan).await?;
+    let goal = Goal::Tests(selection.names.clone());
+    let plan = plan(&loaded.project, &loaded.facts, &goal)?;
+    let built = build(&loaded, &plan, &goal).await?;
     let mut tasks = tokio::task::JoinSet::new();
     let mut failures = built.failures();
     for (name, binary) in &loaded.project.binaries {

@@ -21,8 +21,9 @@ pub(super) async fn run(setup: &Setup<'_>, options: &ToolchainOptions) -> Result
 async fn prepare(setup: &Setup<'_>, options: &ToolchainBuild) -> Result<ExitCode> {
     let project = setup.project_or_toolchain(options.name.as_ref(), &options.arch.arches)?;
     let loaded = setup.load_builder(project, options.update)?;
-    let plan = plan(&loaded.project, &loaded.facts, &Goal::Toolchain)?;
-    let built = build(&loaded, &plan).await?;
+    let goal = Goal::Toolchain;
+    let plan = plan(&loaded.project, &loaded.facts, &goal)?;
+    let built = build(&loaded, &plan, &goal).await?;
     setup.printer.summary();
     Ok(exit(&built.failures()))
 }

@@ -10,7 +10,6 @@ use serde::Deserialize;
 use super::Client;
 use super::error::{broken, what_mends};
 use super::trace::{self, Told};
-use super::transport::body;
 use crate::domain::{Error, Result, Stream};
 
 /// A message longer than this is none.
@@ -45,6 +44,8 @@ pub struct BuildRequest {
     pub labels: BTreeMap<String, String>,
     /// Who builds.
     pub builder: Builder,
+    /// Whether every instruction is executed, also where the engine remembers it.
+    pub no_cache: bool,
     /// Whether `RUN` has the network of the engine's machine, and not one of its own.
     pub host_network: bool,
 }
@@ -72,28 +73,33 @@ impl Client {
     /// when a base cannot be had; an environment error when the engine is at fault.
     pub async fn build(&self, request: &BuildRequest, told: &mut (dyn FnMut(Stream, &str) + Send)) -> Result<()> {
         let what = format!("build {}", request.tag);
-        let context = body(request.context.clone().into());
-        let mut answer = self.transport().post(&path(request), &what, "application/x-tar", context).await?;
+        let context = format!("{}: cannot {what}", self.endpoint());
+        let answer = self.transport().post_tar(&path(request), request.context.clone().into()).await;
+        let broken_off = |error: Error| {
+            let told = Error::environment(format!("cannot {what}")).because(error.to_string());
+            error.hints().into_iter().fold(told, |told, hint| told.hint(hint))
+        };
+        let mut answer = match answer.map_err(broken_off)? {
+            Ok(answer) => answer,
+            // BuildKit has no answer to begin where the Dockerfile cannot be read.
+            Err(error) => return Err(fault(&context, &error, "")),
+        };
         let mut progress = Progress::new(told);
         let mut pending = BytesMut::new();
         while let Some(frame) = answer.frame().await {
-            let frame = frame.map_err(|error| {
-                let error = broken(self.endpoint(), &error);
-                let hints: Vec<String> = error.hints().into_iter().map(str::to_owned).collect();
-                let told = Error::environment(format!("cannot {what}")).because(error.to_string());
-                hints.into_iter().fold(told, Error::hint)
-            })?;
+            let frame = frame.map_err(|error| broken_off(broken(self.endpoint(), &error)))?;
             pending.extend_from_slice(frame.data_ref().map_or(&[][..], |data| data));
             while let Some(end) = pending.iter().position(|byte| *byte == b'\n') {
                 progress.line(&pending.split_to(end + 1));
             }
             if pending.len() > LONGEST {
-                return Err(Error::environment(format!("{}: cannot {what}", self.endpoint()))
-                    .because("its answer is not of Docker's API: a message without end"));
+                return Err(
+                    Error::environment(context).because("its answer is not of Docker's API: a message without end")
+                );
             }
         }
         progress.line(&pending);
-        progress.end(&format!("{}: cannot {what}", self.endpoint()))
+        progress.end(&context)
     }
 }
 
@@ -111,6 +117,9 @@ fn path(request: &BuildRequest) -> String {
     parameters.extend(request.target.clone().map(|target| ("target", target)));
     if request.host_network {
         parameters.push(("networkmode", "host".into()));
+    }
+    if request.no_cache {
+        parameters.push(("nocache", "1".into()));
     }
     if request.builder == Builder::BuildKit {
         // Without a session: the context is the body of the request, and registries are asked without passwords.
@@ -187,7 +196,7 @@ impl<'a> Progress<'a> {
         for told in trace::read(trace) {
             match told {
                 Told::Step { digest, name, started, cached } => {
-                    let internal = name.starts_with("[internal]") || name.is_empty();
+                    let internal = name.is_empty() || name.starts_with("[internal]") || name == "copy /context /";
                     if started && !internal && self.steps.insert(digest.to_owned()) {
                         let cached = if cached { " (cached)" } else { "" };
                         self.tell(Stream::Stdout, &format!("{name}{cached}\n"));
@@ -203,32 +212,34 @@ impl<'a> Progress<'a> {
 
     /// The outcome; `context` begins the message of an error.
     fn end(self, context: &str) -> Result<()> {
-        let Some(error) = self.error else { return Ok(()) };
-        let text = error.to_ascii_lowercase();
-        let has = |words: &[&str]| words.iter().any(|word| text.contains(word));
-        let failed = has(&["returned a non-zero code", "exit code: ", "exit status "]);
-        let told = if has(&["no space left on device", "disk quota exceeded", "cannot allocate memory"]) {
-            Error::environment(context).because(error.clone())
-        } else if failed {
-            let tail = self.tail.into_iter().collect::<Vec<_>>().join("\n");
-            Error::build(context).because(format!("{error}\n{tail}"))
-        } else if has(&[
-            "pull access denied",
-            "manifest unknown",
-            "pinging container registry",
-            "failed to resolve source",
-        ]) {
-            Error::registry(context).because(error.clone())
-        } else if has(&["dial tcp", "i/o timeout", "oci runtime", "runc", "failed to create task", "context canceled"])
-        {
-            Error::environment(context).because(error.clone())
-        } else {
-            Error::build(context).because(error.clone())
-        };
-        Err(match what_mends(&error) {
-            Some(hint) => told.hint(hint),
-            None => told,
-        })
+        match self.error {
+            None => Ok(()),
+            Some(error) => Err(fault(context, &error, &self.tail.into_iter().collect::<Vec<_>>().join("\n"))),
+        }
+    }
+}
+
+/// The error of whoever is at fault, from the engine's words; `tail` is what the last command printed.
+fn fault(context: &str, error: &str, tail: &str) -> Error {
+    let text = error.to_ascii_lowercase();
+    let has = |words: &[&str]| words.iter().any(|word| text.contains(word));
+    let told = if has(&["no space left on device", "disk quota exceeded", "cannot allocate memory"]) {
+        Error::environment(context).because(error)
+    } else if has(&["returned a non-zero code", "exit code: ", "exit status "]) {
+        Error::build(context).because(format!("{error}\n{tail}"))
+    } else if has(&["dockerfile parse error", "failed to parse dockerfile"]) {
+        Error::build(context).because(error)
+    } else if has(&["pull access denied", "manifest unknown", "pinging container registry", "failed to resolve source"])
+    {
+        Error::registry(context).because(error)
+    } else if has(&["dial tcp", "i/o timeout", "oci runtime", "runc ", "failed to create task", "context canceled"]) {
+        Error::environment(context).because(error)
+    } else {
+        Error::build(context).because(error)
+    };
+    match what_mends(error) {
+        Some(hint) => told.hint(hint),
+        None => told,
     }
 }
 
@@ -298,6 +309,7 @@ mod tests {
             args: BTreeMap::from([("A".into(), "1&2".into())]),
             labels: BTreeMap::new(),
             builder: Builder::BuildKit,
+            no_cache: false,
             host_network: true,
         };
         assert_eq!(

@@ -9,8 +9,8 @@ use futures_util::{Stream, TryStreamExt as _};
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 
 use super::endpoint::Endpoint;
-use super::error::{failed, silent};
-use super::facts::{ApiVersion, EngineFacts, Info, Product, Version};
+use super::error::failed;
+use super::facts::{ApiVersion, EngineFacts, Greeting, Info, Product, Version};
 use super::transport::{HOST, Transport};
 use crate::domain::{Arch, Error, Result};
 
@@ -42,27 +42,22 @@ impl Client {
     /// # Errors
     /// An environment error when it cannot be reached, does not answer, or is too old.
     pub async fn connect(endpoint: &Endpoint) -> Result<Client> {
-        Client::connect_within(endpoint, PATIENCE).await
-    }
-
-    /// The same, with less patience.
-    ///
-    /// # Errors
-    /// As for [`Client::connect`].
-    pub async fn connect_within(endpoint: &Endpoint, patience: Duration) -> Result<Client> {
-        let connected = tokio::time::timeout(patience, Client::ask(endpoint, patience)).await;
-        connected.unwrap_or_else(|_| Err(silent(endpoint, patience)))
-    }
-
-    async fn ask(endpoint: &Endpoint, patience: Duration) -> Result<Client> {
-        let transport = Arc::new(Transport::new(endpoint, patience)?);
-        let version: Version = transport.get("/version", "ask for its version", patience).await?;
-        let api = negotiate(endpoint, &version)?;
-        transport.speak(api);
-        let info: Info = transport.get("/info", "ask what it is", patience).await?;
+        let transport = Arc::new(Transport::new(endpoint, PATIENCE)?);
+        let (version, api) = ask(endpoint, &transport, PATIENCE).await?;
+        let info: Info = transport.get("/info", "ask what it is", PATIENCE).await?;
         let facts = facts(&version, api, info)?;
         let docker = bollard(&transport)?;
         Ok(Client { shared: Arc::new(Shared { endpoint: endpoint.clone(), facts, transport, docker }) })
+    }
+
+    /// Whether an engine answers within `patience`, and which.
+    ///
+    /// # Errors
+    /// As for [`Client::connect`].
+    pub async fn greet(endpoint: &Endpoint, patience: Duration) -> Result<Greeting> {
+        let transport = Transport::new(endpoint, patience)?;
+        let (version, api) = ask(endpoint, &transport, patience).await?;
+        Ok(Greeting { product: version.product(), version: version.version, api: api.to_string() })
     }
 
     /// What the engine says of itself.
@@ -100,6 +95,14 @@ impl std::fmt::Debug for Client {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_tuple("Client").field(&self.shared.endpoint).finish()
     }
+}
+
+/// Asks for an engine's version, and speaks the API that both sides know from then on.
+async fn ask(endpoint: &Endpoint, transport: &Transport, patience: Duration) -> Result<(Version, ApiVersion)> {
+    let version: Version = transport.get("/version", "ask for its version", patience).await?;
+    let api = negotiate(endpoint, &version)?;
+    transport.speak(api);
+    Ok((version, api))
 }
 
 fn bollard(transport: &Arc<Transport>) -> Result<Docker> {
@@ -146,9 +149,9 @@ fn facts(version: &Version, api: ApiVersion, info: Info) -> Result<EngineFacts> 
         .ok_or_else(|| Error::environment(format!("xbuild does not know engines on {}", named.escape_debug())))?;
     let product = version.product();
     Ok(EngineFacts {
-        // Podman makes a new one for each answer.
+        // Podman makes a new one for each answer, and all of Docker's on a machine have the same.
         id: match product {
-            Product::Docker => info.id.clone(),
+            Product::Docker => format!("{}:{}", info.id, info.root),
             Product::Podman => format!("podman:{}:{}", info.name, info.root),
         },
         product,

@@ -95,12 +95,20 @@ pub(super) fn broken(endpoint: &Endpoint, error: &(dyn StdError + 'static)) -> E
     if let Some(own) = own(error) {
         return own.again();
     }
-    let mut last = error.to_string();
-    let mut next = error.source();
+    let (mut last, mut next, mut spoken) = (error.to_string(), error.source(), true);
     while let Some(source) = next {
+        spoken &= !source.downcast_ref::<hyper::Error>().is_some_and(hyper::Error::is_parse);
         last = source.to_string();
         next = source.source();
     }
+    if !spoken {
+        return Error::environment(format!("what listens at {endpoint} is no Docker engine")).because(last);
+    }
+    if last.contains("fatal alert") {
+        // An engine tells that it does not trust us only when it is asked for something.
+        return tls_refused(endpoint, &io::Error::other(last));
+    }
+    let last = if last.contains("close_notify") { "the connection ended".to_owned() } else { last };
     Error::environment(format!("the engine at {endpoint} went away")).because(last).hint(match &endpoint.address {
         Address::Unix(_) => "see whether it is running: docker version; then run xbuild again",
         _ => "see whether that machine and its engine are running; then run xbuild again",
@@ -143,7 +151,12 @@ pub(super) fn failed(endpoint: &Endpoint, what: &str, error: bollard::errors::Er
             Error::bug(format!("cannot {what}")).because(error)
         }
         other => {
-            let broken = broken(endpoint, other);
+            // The library hides these behind its own.
+            let broken = match other {
+                Bollard::IOError { err } => broken(endpoint, err),
+                Bollard::HyperResponseError { err } => broken(endpoint, err),
+                other => broken(endpoint, other),
+            };
             let hints: Vec<String> = broken.hints().into_iter().map(str::to_owned).collect();
             let error = Error::environment(format!("cannot {what}")).because(broken.to_string());
             hints.into_iter().fold(error, Error::hint)
@@ -174,9 +187,77 @@ pub(super) fn what_mends(message: &str) -> Option<&'static str> {
         Some("check the image's name and tag")
     } else if message.contains("is too new. maximum supported api version") {
         Some("it is older than it said: restart it after its upgrade")
+    } else if message.contains("client sent an http request to an https server") {
+        Some("it wants TLS: export DOCKER_TLS_VERIFY=1, and DOCKER_CERT_PATH with ca.pem, cert.pem and key.pem")
+    } else if message.contains("container-init binary not found") {
+        Some("install catatonit on the engine's machine; Podman's packages only recommend it")
     } else if message.contains("unauthorized") || message.contains("denied: requested access") {
         Some("docker login")
     } else {
         None
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::PathBuf;
+
+    use super::*;
+    use crate::domain::ErrorKind;
+
+    fn local(path: &str) -> Endpoint {
+        Endpoint::at(Address::Unix(PathBuf::from(path)))
+    }
+
+    #[test]
+    fn each_refusal_says_what_mends_it() {
+        for (kind, words, hint) in [
+            (io::ErrorKind::NotFound, "there is no such socket", "start it: sudo systemctl start docker"),
+            (
+                io::ErrorKind::PermissionDenied,
+                "permission denied",
+                "sudo usermod -aG docker \"$USER\", then log in again",
+            ),
+            (io::ErrorKind::ConnectionRefused, "nothing listens", "start it: sudo systemctl start docker"),
+        ] {
+            let error = refused(&local("/var/run/docker.sock"), &kind.into());
+            assert!(error.to_string().contains(words) && error.to_string().contains("/var/run/docker.sock"), "{error}");
+            assert_eq!(error.hints(), [hint]);
+            assert_eq!(error.kind(), ErrorKind::Environment);
+        }
+        let error = refused(&local("/run/podman/podman.sock"), &io::ErrorKind::NotFound.into());
+        assert_eq!(error.hints(), ["start it: systemctl --user start podman.socket"]);
+    }
+
+    #[test]
+    fn what_ssh_says_last_is_told() {
+        let endpoint = Endpoint::at(Address::Ssh { destination: "me@host".into(), port: Some(7) });
+        let error = ssh_failed(&endpoint, "Welcome!\n\nme@host: Permission denied (publickey).\r\n");
+        assert_eq!(
+            error.to_string(),
+            "cannot reach the engine at ssh://me@host:7 through ssh: me@host: Permission denied (publickey)."
+        );
+        assert_eq!(
+            error.hints(),
+            ["xbuild asks for no password; see that this works by itself: ssh -o BatchMode=yes -p 7 me@host true"]
+        );
+        // Nothing of another machine reaches the terminal as it is.
+        let error = ssh_failed(&endpoint, "\u{1b}[2Jgotcha").to_string();
+        assert!(!error.contains('\u{1b}'), "{error}");
+    }
+
+    #[test]
+    fn an_error_of_our_own_is_found_wherever_it_is_wrapped() {
+        let inner = Error::environment("ours").hint("mend it");
+        let wrapped = io::Error::other(io::Error::other(inner));
+        let error = broken(&local("/s"), &wrapped);
+        assert_eq!((error.to_string().as_str(), error.hints()), ("ours", vec!["mend it"]));
+    }
+
+    #[test]
+    fn a_full_disk_has_its_own_hint() {
+        let error = answered(&local("/s"), "load an image", Some(500), "write /x: no space left on device");
+        assert_eq!(error.to_string(), "unix:///s: cannot load an image: write /x: no space left on device");
+        assert!(error.hints()[0].contains("docker system prune"));
     }
 }

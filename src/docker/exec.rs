@@ -13,6 +13,7 @@ use tokio::io::AsyncReadExt as _;
 use super::Client;
 use super::container::{Container, checked};
 use super::error::broken;
+use super::facts::{ApiVersion, Product};
 use super::frames::Frames;
 use super::image::is_absent;
 use crate::domain::{Error, Result, Stream};
@@ -190,7 +191,7 @@ impl Container {
                     }
                     continue;
                 }
-                count = output.read(&mut buffer) => count.map_err(|error| self.gone(&broken(self.client.endpoint(), &error)))?,
+                count = output.read(&mut buffer) => count.map_err(|error| broken(self.client.endpoint(), &error))?,
                 () = quiet => {
                     // What it left behind may hold its output open for ever.
                     match self.exit_code(&id).await? {
@@ -300,6 +301,11 @@ impl Container {
 
     /// The processors' time that the container has used; `None` where the engine does not tell.
     async fn cpu(&self) -> Option<Duration> {
+        // Docker 20.10 waits for its next second before it answers: that is more than most commands take.
+        let facts = self.client.facts();
+        if facts.product == Product::Docker && ApiVersion::parse(&facts.api)? <= ApiVersion::OLDEST {
+            return None;
+        }
         let path = format!("/containers/{}/stats?stream=false&one-shot=true", self.id);
         let stats: Stats = self.client.transport().get(&path, "measure a container", FIGURES).await.ok()?;
         Some(Duration::from_nanos(stats.cpu_stats.cpu_usage.total_usage))

@@ -24,6 +24,17 @@ impl fmt::Display for Product {
     }
 }
 
+/// What an engine says at once; the rest takes Podman a second.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Greeting {
+    /// Whose it is.
+    pub product: Product,
+    /// Its version, as in `28.5.2`.
+    pub version: String,
+    /// The version of the API that would be spoken, as in `1.51`.
+    pub api: String,
+}
+
 /// What an engine says of itself.
 #[derive(Debug, Clone)]
 pub struct EngineFacts {

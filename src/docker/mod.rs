@@ -32,6 +32,6 @@ pub use client::Client;
 pub use container::{Bind, ChangeKind, Container, ContainerRequest, Network};
 pub use endpoint::{Endpoint, Socket, sockets};
 pub use exec::{ExecEnd, ExecRequest};
-pub use facts::{EngineFacts, Product};
+pub use facts::{EngineFacts, Greeting, Product};
 pub use image::ImageFacts;
 pub use owner::temporary;

@@ -11,7 +11,7 @@ use bytes::Bytes;
 use futures_util::Stream;
 use http_body_util::{BodyExt as _, Either, Full, StreamBody};
 use hyper::body::{Frame, Incoming};
-use hyper::header::{CONNECTION, CONTENT_TYPE, UPGRADE};
+use hyper::header::{CONNECTION, CONTENT_TYPE, HeaderValue, UPGRADE};
 use hyper::upgrade::Upgraded;
 use hyper::{Method, Request, Response, StatusCode, Uri};
 use hyper_util::client::legacy;
@@ -110,15 +110,18 @@ impl Transport {
             .unwrap_or_else(|_| Err(super::error::silent(&self.endpoint, patience)))
     }
 
-    /// Sends something, and gives the answer as it comes.
+    /// Sends a tar archive, and gives the answer as it comes, or the engine's own words on why there is none.
     ///
     /// # Errors
-    /// An environment error, with the engine's own words where it has any.
-    pub(super) async fn post(&self, path: &str, what: &str, kind: &str, body: Body) -> Result<Incoming> {
-        let mut request = self.request(Method::POST, path, body)?;
-        let kind = kind.parse().map_err(|error| Error::bug("no type of content").because(error))?;
-        request.headers_mut().insert(CONTENT_TYPE, kind);
-        Ok(self.good(self.send(request).await?, what).await?.into_body())
+    /// An environment error when the engine cannot be reached, or breaks off.
+    pub(super) async fn post_tar(&self, path: &str, tar: Bytes) -> Result<Result<Incoming, String>> {
+        let mut request = self.request(Method::POST, path, body(tar))?;
+        request.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/x-tar"));
+        let response = self.send(request).await?;
+        match response.status().is_success() {
+            true => Ok(Ok(response.into_body())),
+            false => Ok(Err(self.complaint(response).await?)),
+        }
     }
 
     /// Sends something, and has the connection for itself from then on.
@@ -129,7 +132,7 @@ impl Transport {
         let mut request = self.request(Method::POST, path, body(json.into()))?;
         let headers = request.headers_mut();
         for (name, value) in [(CONNECTION, "Upgrade"), (UPGRADE, "tcp"), (CONTENT_TYPE, "application/json")] {
-            headers.insert(name, hyper::header::HeaderValue::from_static(value));
+            headers.insert(name, HeaderValue::from_static(value));
         }
         let response = self.good(self.send(request).await?, what).await?;
         if response.status() != StatusCode::SWITCHING_PROTOCOLS {
@@ -151,10 +154,15 @@ impl Transport {
         if status.is_success() || status == StatusCode::SWITCHING_PROTOCOLS {
             return Ok(response);
         }
+        let message = self.complaint(response).await?;
+        Err(answered(&self.endpoint, what, Some(status.as_u16()), &message))
+    }
+
+    /// What the engine says is wrong.
+    async fn complaint(&self, response: Response<Incoming>) -> Result<String> {
         let bytes = self.limited(response).await?;
         let text = String::from_utf8_lossy(&bytes);
-        let message = serde_json::from_str::<Complaint>(&text).map_or_else(|_| text.into_owned(), |it| it.message);
-        Err(answered(&self.endpoint, what, Some(status.as_u16()), &message))
+        Ok(serde_json::from_str::<Complaint>(&text).map_or_else(|_| text.into_owned(), |complaint| complaint.message))
     }
 
     async fn limited(&self, response: Response<Incoming>) -> Result<Bytes> {

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::Finding;
 use super::finding::{DOCKER, as_root};
-use crate::docker::{Address, Client, EngineFacts, Product, Socket, sockets};
+use crate::docker::{Address, Client, Greeting, Product, Socket, sockets};
 use crate::domain::Error;
 
 /// A daemon that hangs must not hang whoever wants to know.
@@ -14,7 +14,7 @@ const PATIENCE: Duration = Duration::from_secs(2);
 enum Answer {
     Absent,
     Failed(Error),
-    Facts(Box<EngineFacts>),
+    Greeting(Greeting),
 }
 
 /// One finding for Docker and one for Podman. Blocks for two seconds at most.
@@ -54,8 +54,8 @@ async fn ask(place: &Socket) -> Answer {
     {
         return Answer::Absent;
     }
-    match Client::connect_within(&place.endpoint, PATIENCE).await {
-        Ok(client) => Answer::Facts(Box::new(client.facts().clone())),
+    match Client::greet(&place.endpoint, PATIENCE).await {
+        Ok(greeting) => Answer::Greeting(greeting),
         Err(error) => Answer::Failed(error),
     }
 }
@@ -64,8 +64,8 @@ async fn ask(place: &Socket) -> Answer {
 fn summary(name: &'static str, product: Product, answers: &[(Socket, Answer)]) -> Finding {
     let own = || answers.iter().filter(|(place, _)| place.product == product);
     for (place, answer) in own() {
-        if let Answer::Facts(facts) = answer {
-            let engine = format!("{} {}, API {}", facts.product, facts.version, facts.api);
+        if let Answer::Greeting(greeting) = answer {
+            let engine = format!("{} {}, API {}", greeting.product, greeting.version, greeting.api);
             return Finding::works(name, DOCKER, format!("{engine} at {}", place.endpoint));
         }
     }
@@ -96,7 +96,6 @@ fn failure(name: &'static str, error: &Error) -> Finding {
 mod tests {
     use super::*;
     use crate::docker::Endpoint;
-    use crate::domain::Arch;
 
     fn place(path: &str) -> Socket {
         let address = Address::Unix(path.into());
@@ -119,21 +118,9 @@ mod tests {
 
     #[test]
     fn an_answer_beats_a_failure() {
-        let facts = EngineFacts {
-            id: "a".into(),
-            product: Product::Docker,
-            version: "28".into(),
-            api: "1.50".into(),
-            arch: Arch::Amd64,
-            os: String::new(),
-            processors: 2,
-            rootless: false,
-            userns: false,
-            selinux: false,
-            kernel: String::new(),
-        };
+        let greeting = Greeting { product: Product::Docker, version: "28".into(), api: "1.50".into() };
         let answers =
-            [(place("/a"), Answer::Failed(Error::environment("hangs"))), (place("/b"), Answer::Facts(Box::new(facts)))];
+            [(place("/a"), Answer::Failed(Error::environment("hangs"))), (place("/b"), Answer::Greeting(greeting))];
         let finding = summary("docker", Product::Docker, &answers);
         assert_eq!(finding.detail, "Docker 28, API 1.50 at unix:///b");
     }

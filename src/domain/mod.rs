@@ -2,6 +2,7 @@
 
 mod arch;
 mod builder_choice;
+mod content_digest;
 mod digest;
 mod engine_choice;
 mod error;
@@ -16,6 +17,7 @@ mod time_limit;
 
 pub use arch::{Arch, ElfClass, ElfIdentity, Endianness};
 pub use builder_choice::BuilderChoice;
+pub use content_digest::{ContentDigest, ContentWriter, ParseContentDigestError};
 pub use digest::{Digest, DigestReader, DigestWriter, ParseDigestError};
 pub use engine_choice::EngineChoice;
 pub use error::{Error, ErrorKind, Result, ResultExt};

@@ -9,13 +9,12 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use super::board::{Board, Job};
 use super::native::sandbox::{Exit, Notice};
-use super::native::tree_digest;
 use super::session::{self, Left, OutputFolder, Session, Source, run_one};
 use super::{Workshop, layer_path};
 use crate::domain::{Digest, Error, Event, Outcome, Result, ResultExt, Stream};
 use crate::plan::{ArchiveLayer, LibraryBuild, OUTPUT, Preparation, ProgramBuild, ProgramSource, SOURCE, Work};
 use crate::source::{Fetcher, fetch, unpack};
-use crate::store::{self, Bucket, KeyLock, Output, Record, Scratch};
+use crate::store::{self, Bucket, KeyLock, Output, Record, Scratch, tree_digest};
 use crate::verify::{Expectations, Subject};
 
 /// Makes steps that share a sandbox, and tells of each. An error holds for all that were not told of.

@@ -7,8 +7,9 @@ use std::time::{Duration, Instant};
 use tokio::task::JoinSet;
 
 use super::board::{Board, Job, StepResult};
+use super::docker::adopt;
 use super::native::{Root, packages};
-use super::{BaseChoice, Workshop, assess, bases, build, survey};
+use super::{Assessment, BaseChoice, Workshop, assess, bases, build, survey};
 use crate::domain::{Digest, Error, Event, Outcome, Result};
 use crate::plan::{BuilderImage, Plan, ProgramSource, Step, StepId, Work};
 use crate::store::Record;
@@ -32,15 +33,29 @@ impl Execution {
     }
 }
 
-/// Runs all steps but images. Failures are in the result; an error means that the run itself could not go on.
+/// Runs all steps but images. Failures are in the result; an error means that the run itself could not go on. `images`
+/// gives the builders of the plan as images, which an engine may have where the store has no layers.
 ///
 /// # Errors
 /// [`Error::interrupted`], or a bug.
-pub async fn execute(workshop: &Arc<Workshop>, plan: &Plan) -> Result<Execution> {
+pub async fn execute(
+    workshop: &Arc<Workshop>,
+    plan: &Plan,
+    images: &dyn Fn() -> Result<Vec<Step>>,
+) -> Result<Execution> {
     workshop.events.emit(Event::Planned { steps: plan.steps.len() });
     let board = Arc::new(Board::new(plan));
     let mut tasks = JoinSet::new();
-    let (package_steps, other_steps) = left(workshop, &board, plan);
+    let mut known = look(workshop, plan);
+    let lacks = |step: &Step| {
+        matches!(step.work, Work::Packages(_))
+            && !matches!(known.get(&step.id), Some(Ok(Assessment { record: Some(_), .. })))
+    };
+    let stacked = !plan.steps.iter().any(|step| matches!(step.work, Work::Builder(_)));
+    if stacked && !workshop.update && plan.steps.iter().any(lacks) && adopt(workshop, &images()?).await? {
+        known = look(workshop, plan);
+    }
+    let (package_steps, other_steps) = left(workshop, &board, plan, known);
     if !package_steps.is_empty() {
         let (workshop, board) = (workshop.clone(), board.clone());
         tasks.spawn_blocking(move || packages::install(&workshop, &board, &package_steps));
@@ -64,15 +79,24 @@ pub async fn execute(workshop: &Arc<Workshop>, plan: &Plan) -> Result<Execution>
     Ok(execution)
 }
 
-/// What a look at the store leaves to do: package layers, which know each other, and all other steps but images. The rest
-/// is told to be done: no task has to be started to find that nothing is to be done.
-fn left(workshop: &Workshop, board: &Board, plan: &Plan) -> (Vec<Step>, Vec<Step>) {
+/// What the store knows of the steps.
+fn look(workshop: &Workshop, plan: &Plan) -> BTreeMap<StepId, Result<Assessment, String>> {
     // What a name stands for may have to be asked again.
     let kept = plan.steps.iter().filter(|step| !matches!(step.work, Work::Image(_) | Work::Base(_)));
-    let mut known = match workshop.update {
+    match workshop.update {
         true => BTreeMap::new(),
         false => survey(&workshop.store, &workshop.scope(), kept),
-    };
+    }
+}
+
+/// What a look at the store leaves to do: package layers, which know each other, and all other steps but images. The rest
+/// is told to be done: no task has to be started to find that nothing is to be done.
+fn left(
+    workshop: &Workshop,
+    board: &Board,
+    plan: &Plan,
+    mut known: BTreeMap<StepId, Result<Assessment, String>>,
+) -> (Vec<Step>, Vec<Step>) {
     let mut record = |step: &Step| known.remove(&step.id).and_then(|found| found.ok()?.record);
     let (packages, others): (Vec<&Step>, Vec<&Step>) = plan
         .steps

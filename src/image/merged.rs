@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
+use std::io::Read;
 use std::path::{Component, Path, PathBuf};
 
 use super::layer::{Content, Entries, Entry};
@@ -30,13 +31,34 @@ impl MergedImage {
     pub fn read(layout: &Layout, manifest: &Descriptor, scratch: &Path) -> Result<MergedImage> {
         let manifest: Manifest = layout.read_json(manifest)?;
         let config = layout.read_json(&manifest.config)?;
+        let layers = manifest.layers.iter().map(|layer| {
+            let reader = layout.open_blob(layer).and_then(|blob| compression::layer(blob, &layer.media_type));
+            (format!("layer {}", layer.digest), reader)
+        });
+        MergedImage::merge(config, layers, scratch)
+    }
+
+    /// The same for layers that are archives, lowest first.
+    ///
+    /// # Errors
+    /// As for [`MergedImage::read`].
+    pub(super) fn of_archives(config: ImageConfig, layers: &[PathBuf], scratch: &Path) -> Result<MergedImage> {
+        let layers = layers.iter().map(|layer| (format!("layer {}", layer.display()), compression::any(layer)));
+        MergedImage::merge(config, layers, scratch)
+    }
+
+    fn merge(
+        config: ImageConfig,
+        layers: impl Iterator<Item = (String, Result<Box<dyn Read>>)>,
+        scratch: &Path,
+    ) -> Result<MergedImage> {
         let failed = || format!("cannot make a folder in {}", scratch.display());
         let unpacked = tempfile::Builder::new().prefix(".merged-").tempdir_in(scratch).or_environment(failed)?;
         let mut limits = Limits::default();
         let mut entries = Entries::new();
-        for (number, layer) in manifest.layers.iter().enumerate() {
+        for (number, (name, reader)) in layers.enumerate() {
             let into = unpacked.path().join(number.to_string());
-            let upper = read_layer(layout, layer, &into, &limits).context(|| format!("layer {}", layer.digest))?;
+            let upper = reader.and_then(|reader| unpack(reader, &into, &limits)).context(|| name)?;
             limits.entries = limits.entries.saturating_sub(upper.len() as u64);
             put_over(&mut entries, upper);
         }
@@ -87,11 +109,6 @@ impl MergedImage {
             _ => None,
         }
     }
-}
-
-fn read_layer(layout: &Layout, layer: &Descriptor, into: &Path, limits: &Limits) -> Result<Entries> {
-    let reader = compression::layer(layout.open_blob(layer)?, &layer.media_type)?;
-    unpack(reader, into, limits)
 }
 
 /// Takes a name and, unless it is kept, all below it away.

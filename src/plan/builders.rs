@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 
 use super::dockerfile::{COMMON, render_builders};
 use super::host_tools::HostTools;
-use super::planner::{Facts, Planner};
-use super::step::{BuilderImage, StepId, Work};
-use crate::config::LibraryChoice;
+use super::planner::{Facts, Goal, Planner, plan};
+use super::step::{BuilderImage, Step, StepId, Work};
+use crate::config::{LibraryChoice, Project};
 use crate::domain::{Arch, Digest, Name, Result};
 
 /// What builders are.
@@ -18,6 +18,16 @@ pub enum Builders {
     Images,
     /// Nothing: the machine has these tools itself. Only libraries are layers of the store.
     Host(HostTools),
+}
+
+/// The builders of a goal as images, whatever they are for the engine that makes them.
+///
+/// # Errors
+/// As for [`plan`].
+pub fn builder_images(project: &Project, facts: &Facts, goal: &Goal) -> Result<Vec<Step>> {
+    let facts = Facts { builders: Builders::Images, ..facts.clone() };
+    let steps = plan(project, &facts, goal)?.steps;
+    Ok(steps.into_iter().filter(|step| matches!(step.work, Work::Builder(_))).collect())
 }
 
 /// What a builder consists of.

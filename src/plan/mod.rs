@@ -12,7 +12,7 @@ mod planner;
 mod render;
 mod step;
 
-pub use builders::Builders;
+pub use builders::{Builders, builder_images};
 pub use dockerfile::render_dockerfile;
 pub use environment::{CACHE, OUTPUT, PATH, SOURCE, prefix};
 pub use host_tools::{FoundTool, HostTool, HostTools};

@@ -65,11 +65,7 @@ pub fn check(store: &Store, tree_digest: &dyn Fn(&Path) -> Result<Digest>) -> Re
     Ok(damages)
 }
 
-/// The digest of a file's bytes.
-///
-/// # Errors
-/// An environment error when it cannot be read.
-pub fn file_digest(path: &Path) -> Result<Digest> {
+fn file_digest(path: &Path) -> Result<Digest> {
     let failed = || format!("cannot read {}", path.display());
     let mut reader = DigestReader::new(File::open(path).or_environment(failed)?);
     io::copy(&mut reader, &mut io::sink()).or_environment(failed)?;

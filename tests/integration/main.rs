@@ -14,6 +14,7 @@ mod command_line;
 mod configuration;
 mod crash;
 mod determinism;
+mod docker_client;
 mod downloads;
 mod engines;
 mod equality;

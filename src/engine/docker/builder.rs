@@ -91,7 +91,7 @@ async fn copy(workshop: &Workshop, name: &str, from: &Client, to: &Client) -> Re
 }
 
 /// Keys of the same builder's layers, if the store has them all.
-fn layers(workshop: &Workshop, image: &BuilderImage) -> Option<Vec<Digest>> {
+pub(super) fn layers(workshop: &Workshop, image: &BuilderImage) -> Option<Vec<Digest>> {
     let known = survey(&workshop.store, &workshop.scope(), &image.layers);
     let key = |id| known.get(id).and_then(|found| Some(found.as_ref().ok()?.record.as_ref()?.key));
     image.stack.iter().map(key).collect()
@@ -139,6 +139,8 @@ async fn build(
         args: proxies(),
         labels: labels(key),
         builder: preferred(client.facts()),
+        // Newer packages are no reason for an engine to run apt again.
+        no_cache: workshop.update,
         // Packages come over it, and an engine may have no other.
         host_network: true,
     };

@@ -61,7 +61,7 @@ impl DockerEngine {
 
     /// Whether it still answers.
     pub(super) async fn answers(&self) -> bool {
-        Client::connect_within(&self.endpoint, PATIENCE).await.is_ok()
+        Client::greet(&self.endpoint, PATIENCE).await.is_ok()
     }
 
     /// Whether it is on another machine, as far as its address tells. The death of such a one may go unnoticed for long: on

@@ -3,6 +3,7 @@
 //! A container lives as long as the session: its commands are run in it one by one, and it ends with the connection that
 //! holds it, so that nothing is left behind whatever ends xbuild.
 
+mod adopt;
 mod archive;
 mod builder;
 mod builders;
@@ -13,6 +14,7 @@ mod left;
 mod machines;
 mod sources;
 
+pub(super) use adopt::adopt;
 pub(super) use builders::Builders;
 pub(super) use engine::DockerEngine;
 pub(super) use machines::Machines;

@@ -8,7 +8,7 @@ use super::listing;
 use super::run::StepRecord;
 use crate::domain::{Digest, Result, ResultExt};
 use crate::image::layer::{Content, Entries};
-use crate::store::{Bucket, Damage, Store, file_digest};
+use crate::store::{Bucket, Damage, Store, content_digest};
 
 /// Reads all layers, step records and caches of images, and lists what is not what it should be. What commands keep in
 /// their caches is their own.
@@ -49,7 +49,7 @@ fn check_layer(root: &Path, entries: &Entries, damages: &mut Vec<Damage>) {
     for (path, entry) in entries {
         let place = root.join(path);
         let problem = match (&entry.content, place.symlink_metadata()) {
-            (Content::File { digest, .. }, Ok(metadata)) if metadata.is_file() => match file_digest(&place) {
+            (Content::File { digest, .. }, Ok(metadata)) if metadata.is_file() => match content_digest(&place) {
                 Ok(found) if found == *digest => None,
                 Ok(found) => Some(format!("has digest {found}, its listing says {digest}")),
                 Err(error) => Some(error.to_string()),

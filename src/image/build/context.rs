@@ -7,7 +7,7 @@ use std::path::{Component, Path, PathBuf};
 use std::{fs, io};
 
 use super::files::{Files, Found, Kind, parts};
-use crate::domain::{Digest, Error, Result, ResultExt};
+use crate::domain::{ContentDigest, Error, Result, ResultExt};
 use crate::image::Ignore;
 use crate::image::layer::{Content, Entry, Stamp};
 
@@ -27,7 +27,7 @@ pub struct Context<'a> {
     /// What of the folder is not in the context.
     pub ignore: &'a Ignore,
     /// The digest of a file's content; may remember what it has read.
-    pub digest: &'a (dyn Fn(&Path) -> Result<Digest> + Sync),
+    pub digest: &'a (dyn Fn(&Path) -> Result<ContentDigest> + Sync),
 }
 
 impl Context<'_> {

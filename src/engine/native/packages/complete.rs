@@ -12,10 +12,9 @@ use crate::domain::{Digest, Error, Result, ResultExt};
 use crate::engine::native::configure;
 use crate::engine::native::root::{RootRequest, open_root};
 use crate::engine::native::sandbox::Network;
-use crate::engine::native::tree_digest;
 use crate::engine::{Workshop, layer_path};
 use crate::plan::{CACHE, OUTPUT, SOURCE};
-use crate::store::Record;
+use crate::store::{Record, tree_digest};
 
 /// Configures a layer whose packages are unpacked, and moves it into the store.
 pub(super) fn complete(
@@ -79,7 +78,7 @@ fn configure(workshop: &Workshop, layer: &Pending<'_>, below: Option<Digest>, sc
 }
 
 /// What every builder mounts is mounted on folders of its base: where one is missing, each sandbox makes it and removes it.
-fn make_mount_points(root: &Path) -> Result<()> {
+pub(crate) fn make_mount_points(root: &Path) -> Result<()> {
     for point in [SOURCE, OUTPUT, CACHE] {
         let folder = root.join(point.trim_start_matches('/'));
         fs::create_dir_all(&folder)

@@ -8,6 +8,8 @@ mod layers;
 mod resolver;
 mod wave;
 
+pub(crate) use complete::make_mount_points;
+
 use std::collections::BTreeMap;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -35,7 +37,8 @@ struct Pending<'a> {
 
 /// Makes all package layers of a plan, and tells each as soon as it is there. Blocks.
 pub(crate) fn install(workshop: &Workshop, board: &Board, steps: &[Step]) {
-    let installer = Installer { workshop, board, resolver: Resolver::new(workshop), layers: Layers::default() };
+    let layers = Layers::default();
+    let installer = Installer { workshop, board, resolver: Resolver::new(workshop, &layers), layers: &layers };
     if let Err(error) = installer.run(steps) {
         for step in steps {
             if matches!(board.receiver(&step.id).map(|receiver| receiver.borrow().is_some()), Ok(false)) {
@@ -49,7 +52,7 @@ struct Installer<'a> {
     workshop: &'a Workshop,
     board: &'a Board,
     resolver: Resolver<'a>,
-    layers: Layers,
+    layers: &'a Layers,
 }
 
 impl Installer<'_> {

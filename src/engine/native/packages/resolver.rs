@@ -5,9 +5,10 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 
-use crate::debian::{Apt, Base, Package, PackageName, Suite};
+use super::layers::Layers;
+use crate::debian::{self, Apt, Base, Package, PackageName, Suite};
 use crate::domain::{Digest, Error, Event, Result, ResultExt};
-use crate::engine::{Resolution, Resolved, Workshop, resolution_key};
+use crate::engine::{Resolution, Workshop, assess, layer_path, resolution_key};
 use crate::plan::{PackageLayer, Step, StepId};
 use crate::store::{Bucket, KeyLock};
 
@@ -28,13 +29,15 @@ pub(super) struct Opened {
 
 pub(super) struct Resolver<'a> {
     workshop: &'a Workshop,
+    /// Keys of the layers below.
+    layers: &'a Layers,
     /// Opened when something has to be chosen or downloaded.
     opened: Mutex<Option<Arc<Opened>>>,
 }
 
 impl Resolver<'_> {
-    pub(super) fn new(workshop: &Workshop) -> Resolver<'_> {
-        Resolver { workshop, opened: Mutex::default() }
+    pub(super) fn new<'a>(workshop: &'a Workshop, layers: &'a Layers) -> Resolver<'a> {
+        Resolver { workshop, layers, opened: Mutex::default() }
     }
 
     /// Adds the packages of a wave's layers to `lists`, which has those of the layers below.
@@ -66,13 +69,22 @@ impl Resolver<'_> {
         let key = resolution_key(step, layer, below.map(|choice| choice.digest));
         let store = &self.workshop.store;
         if !self.workshop.update
-            && let Some(Resolved { digest }) = store.read_json(Bucket::Resolutions, &key)
+            && let Some(list) = store.read_json::<Resolution>(Bucket::Resolutions, &key)
+            && (!list.packages.is_empty() || self.is_there(step, &list))
         {
-            return Ok(Choice { key, digest });
+            return Ok(Choice { key, digest: list.digest });
         }
         let resolution = self.ask(step, layer, below)?;
         store.save_json(Bucket::Resolutions, &key, &resolution)?;
         Ok(Choice { key, digest: resolution.digest })
+    }
+
+    /// Whether the layer of a list is in the store. One that came from an engine has a list without packages, which is good
+    /// for nothing else.
+    fn is_there(&self, step: &Step, list: &Resolution) -> bool {
+        let below = |id: &StepId| self.layers.key(id);
+        let assessment = assess(&self.workshop.store, &self.workshop.scope(), step, &below, Some(list.digest));
+        assessment.is_some_and(|assessment| assessment.record.is_some())
     }
 
     /// The packages themselves.
@@ -93,12 +105,23 @@ impl Resolver<'_> {
             .map(|name| name.parse::<PackageName>().or_usage(|| format!("{}", step.id)))
             .collect::<Result<Vec<_>>>()?;
         let (base, installed) = match below {
-            Some(choice) => (Base::Below, opened.apt.status_of(&self.packages(choice)?)?),
+            Some(choice) => (Base::Below, self.installed(step, layer, choice, &opened.apt)?),
             None if layer.keep.is_empty() => (Base::Essential, String::new()),
             None => (Base::Below, String::new()),
         };
         let packages = opened.apt.resolve(&names, base, &installed).context(|| format!("{}", step.id))?;
         Ok(Resolution::new(packages))
+    }
+
+    /// The status of the packages of the layer below. One that was not made here has no list, but is there.
+    fn installed(&self, step: &Step, layer: &PackageLayer, below: &Choice, apt: &Apt) -> Result<String> {
+        let packages = self.packages(below)?;
+        let key = layer.below.as_ref().and_then(|id| self.layers.key(id)).filter(|_| packages.is_empty());
+        match key {
+            Some(key) => debian::read_status(&layer_path(&self.workshop.store, &key)),
+            None => apt.status_of(&packages),
+        }
+        .context(|| step.id.to_string())
     }
 
     /// apt, with fresh indexes.
