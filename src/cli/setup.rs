@@ -12,8 +12,8 @@ use crate::config::{Project, ProjectOptions, Variables};
 use crate::docker::Endpoint;
 use crate::domain::{Arch, EngineChoice, ErrorKind, Name, Result, ResultExt, TimeLimit};
 use crate::engine::native::sandbox::Stop;
-use crate::engine::{Workshop, WorkshopOptions, automatic};
-use crate::plan::{Builders, Facts};
+use crate::engine::{Workshop, WorkshopOptions, automatic, host};
+use crate::plan::{Builders, Facts, HostTools};
 use crate::report::Printer;
 use crate::source::{GitFacts, hash_tree};
 use crate::store::{FileDigests, Store};
@@ -114,13 +114,19 @@ impl<'a> Setup<'a> {
         });
         let epoch = epoch(&git)?;
         let engine = self.engine(&project);
+        let host_tools = match engine {
+            EngineChoice::Host => host::look(&project)?,
+            EngineChoice::Native | EngineChoice::Docker(_) => HostTools::default(),
+        };
         let builders = match engine {
             EngineChoice::Native => Builders::Layers,
             EngineChoice::Docker(_) => Builders::Images,
+            EngineChoice::Host => Builders::Host(host_tools.clone()),
         };
         let stop = Stop::default();
         let options = WorkshopOptions {
             engine,
+            host_tools,
             builders: self.builders(&project)?,
             project: project.folder.clone(),
             git_folders: git.folders.clone(),

@@ -226,6 +226,9 @@ fn command(lines: &mut Vec<(&'static str, String)>, name: &'static str, command:
 }
 
 fn list(ids: &[StepId]) -> String {
+    if ids.is_empty() {
+        return "the machine itself".into();
+    }
     ids.iter().map(StepId::as_str).collect::<Vec<_>>().join(" < ")
 }
 

@@ -22,6 +22,7 @@ mod equality;
 mod examples;
 mod exports;
 mod fuzz;
+mod host_engine;
 mod image_tests;
 mod images;
 mod imports;

@@ -9,4 +9,4 @@ mod socket;
 
 pub(super) use packages::make_mount_points;
 pub use root::{Root, RootRequest, open_root, remove_as_root};
-pub(super) use run::Native;
+pub(super) use run::{Native, inside};

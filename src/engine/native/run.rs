@@ -128,7 +128,10 @@ fn cache_mount(workshop: &Workshop, root: &Root) -> Result<Mount> {
 }
 
 /// A regular file below the first of some folders that has it, by a path that leads nowhere else.
-fn inside(roots: &[impl AsRef<Path>], path: &str) -> Result<PathBuf> {
+///
+/// # Errors
+/// A build error that says what is wrong with it.
+pub(in crate::engine) fn inside(roots: &[impl AsRef<Path>], path: &str) -> Result<PathBuf> {
     let absent = || "it is not there".to_owned();
     let root = roots.iter().map(AsRef::as_ref).find(|root| root.join(path).symlink_metadata().is_ok());
     let root = root.ok_or_else(|| Error::build(absent()))?;
