@@ -15,7 +15,7 @@ use crate::engine::native::sandbox::Stop;
 use crate::engine::{Workshop, WorkshopOptions, automatic, host};
 use crate::plan::{Builders, Facts, HostTools};
 use crate::report::Printer;
-use crate::source::{GitFacts, hash_tree};
+use crate::source::{GitFacts, Modes, hash_tree};
 use crate::store::{FileDigests, Store};
 
 /// Carries the global options to the verbs.
@@ -45,6 +45,8 @@ pub(super) struct Loaded {
     pub(super) facts: Facts,
     pub(super) workshop: Arc<Workshop>,
     pub(super) digests: FileDigests,
+    /// Of files of the project, as images have them.
+    pub(super) modes: Modes,
 }
 
 impl<'a> Setup<'a> {
@@ -154,7 +156,8 @@ impl<'a> Setup<'a> {
             stage: None,
         };
         watch_interrupts(stop);
-        Ok(Loaded { project, facts, workshop: Arc::new(workshop), digests })
+        let modes = Modes::new(&project.folder);
+        Ok(Loaded { project, facts, workshop: Arc::new(workshop), digests, modes })
     }
 
     /// What runs commands: as the command line says, else the environment, else the project, else what can.

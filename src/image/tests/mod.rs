@@ -73,7 +73,8 @@ impl Case {
         let cache = LayerCache::open(&self.dir.path().join("cache")).unwrap().with_threads(self.threads);
         let (dir, store, layout, target) = (self.context(), self.store(), self.layout(), target());
         let digest = |path: &Path| Ok(ContentDigest::of(fs::read(path).unwrap()));
-        let context = Context { dir: &dir, files: &self.files, ignore: &self.ignore, digest: &digest };
+        let context =
+            Context { dir: &dir, files: &self.files, ignore: &self.ignore, digest: &digest, mode: &|_, _, mode| mode };
         let request = Request {
             file: &Dockerfile::parse(text)?,
             context: &context,
