@@ -202,7 +202,6 @@ impl Engine for DockerEngine {
                 break Err(error);
             }
         };
-        drop(left);
         tasks.abort_all();
         let result = result.and_then(|()| match session.source {
             Source::Tree { changes: Some(folder), .. } => {
