@@ -123,11 +123,21 @@ impl Drop for Unfinished {
 }
 
 impl Client {
-    /// Makes a container and starts it.
+    /// Makes a container and starts it; without an init where the engine has none, as Podman and Docker may be installed.
     ///
     /// # Errors
     /// An environment error with the engine's own words.
     pub async fn create(&self, request: &ContainerRequest) -> Result<Container> {
+        match self.create_as_asked(request).await {
+            Err(error) if request.init && lacks_init(&error) => {
+                let request = ContainerRequest { init: false, ..request.clone() };
+                self.create_as_asked(&request).await
+            }
+            other => other,
+        }
+    }
+
+    async fn create_as_asked(&self, request: &ContainerRequest) -> Result<Container> {
         let mut options = CreateContainerOptionsBuilder::default();
         if let Some(arch) = request.platform {
             options = options.platform(arch.platform());
@@ -171,6 +181,12 @@ impl Client {
         };
         tokio::time::timeout(LEAVING, removed).await.unwrap_or_else(|_| Err(hung()))
     }
+}
+
+/// Whether an engine says that it would need a program that it has not.
+fn lacks_init(error: &Error) -> bool {
+    let text = error.to_string();
+    text.contains("init binary") || text.contains("docker-init")
 }
 
 /// The request in the engine's terms.

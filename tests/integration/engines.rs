@@ -1,4 +1,14 @@
-//! That the engines which other tests use are what they say, and leave nothing behind.
+//! Builds on engines; and that the engines which tests use are what they say, and leave nothing behind.
+
+mod dockerfiles;
+mod environment;
+mod faults;
+mod git;
+mod interactive;
+mod machines;
+mod nothing_stays;
+mod parity;
+mod sample;
 
 use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};

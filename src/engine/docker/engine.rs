@@ -229,7 +229,9 @@ impl Engine for DockerEngine {
         let [command] = session.commands.as_slice() else { return Err(Error::bug("not one command")) };
         self.runtime.block_on(async {
             let container = unless_stopped(&workshop.stop, self.open(workshop, session)).await?;
-            let code = container.interactive(&request(command), std::io::stdin().is_terminal()).await;
+            let request = request(command);
+            let talk = container.interactive(&request, std::io::stdin().is_terminal());
+            let code = unless_stopped(&workshop.stop, talk).await;
             container.remove().await?;
             let code = i32::try_from(code?).unwrap_or(1);
             Ok(Interaction { exit: exit(code, None, 0.0, 0.0), _ending: None })

@@ -146,7 +146,12 @@ impl Test {
 
     /// A run of xbuild in the project.
     pub(crate) fn xbuild<const N: usize>(&self, arguments: [&str; N]) -> Run<'_> {
-        Run::new(self, arguments.map(str::to_owned).to_vec())
+        self.xbuild_with(&arguments)
+    }
+
+    /// The same with any number of arguments.
+    pub(crate) fn xbuild_with(&self, arguments: &[&str]) -> Run<'_> {
+        Run::new(self, arguments.iter().map(|&argument| argument.to_owned()).collect())
     }
 
     /// Everything below a folder of the project: mode, size, time, inode, by path; folders' own sizes and times not.

@@ -2,7 +2,7 @@
 
 use std::ffi::OsStr;
 use std::fs;
-use std::io::Read;
+use std::io::{Read, Write};
 use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
@@ -21,6 +21,7 @@ pub(crate) struct Run<'a> {
     stdout: Option<String>,
     stdout_contains: Vec<String>,
     stderr_contains: Vec<String>,
+    input: Vec<u8>,
 }
 
 /// What a run that went as expected has said.
@@ -38,7 +39,8 @@ impl<'a> Run<'a> {
         command.current_dir("/").stdin(Stdio::null());
         let shown = arguments.join(" ");
         let (stdout_contains, stderr_contains) = (Vec::new(), Vec::new());
-        Run { test, command, shown, status: 0, stdout: None, stdout_contains, stderr_contains }
+        let input = Vec::new();
+        Run { test, command, shown, status: 0, stdout: None, stdout_contains, stderr_contains, input }
     }
 
     /// Sets a variable of the environment.
@@ -63,6 +65,13 @@ impl<'a> Run<'a> {
     /// Standard input stays open, and nothing comes.
     pub(crate) fn silent_stdin(mut self) -> Run<'a> {
         self.command.stdin(Stdio::piped());
+        self
+    }
+
+    /// What comes on standard input.
+    pub(crate) fn input(mut self, text: impl Into<Vec<u8>>) -> Run<'a> {
+        self.command.stdin(Stdio::piped());
+        self.input = text.into();
         self
     }
 
@@ -100,8 +109,13 @@ impl<'a> Run<'a> {
     /// Runs, and compares with what is expected.
     pub(crate) fn run(mut self) -> Finished {
         let mut child = self.command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("xbuild can be run");
-        // Held open until the end, where it is a pipe.
-        let input = child.stdin.take();
+        // Held open until the end, where it is a pipe and nothing comes.
+        let mut input = child.stdin.take();
+        if let Some(mut pipe) = input.take_if(|_| !self.input.is_empty()) {
+            let bytes = std::mem::take(&mut self.input);
+            // Who does not want to read it all says so by its exit code.
+            std::thread::spawn(move || _ = pipe.write_all(&bytes));
+        }
         let read = |mut pipe: Box<dyn Read + Send>| {
             std::thread::spawn(move || {
                 let mut bytes = Vec::new();

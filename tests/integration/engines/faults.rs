@@ -1,0 +1,69 @@
+//! Engines that are not there, do not let us in, are too old, or are full: each is told with what mends it.
+
+use std::os::unix::fs::PermissionsExt;
+use std::os::unix::net::UnixListener;
+
+use super::sample::{bare, c_project, left, nothing_stays, on, printed};
+use crate::support::{Docker, Files, Identity, Release, Reply, Test, Web};
+
+fn project() -> Test {
+    Test::new()
+        .without_builders()
+        .file("xbuild.yaml", format!("version: 1\nname: sample\narches: [s390x]\n{}", printed("true")))
+}
+
+#[test]
+fn an_engine_that_is_not_there() {
+    let test = project();
+    let run = on(test.xbuild(["binaries"]), "unix:///nowhere/docker.sock").status(3);
+    run.stderr_contains("no engine at unix:///nowhere/docker.sock").stderr_contains("systemctl start docker").run();
+    let home = tempfile::tempdir().expect("a folder");
+    let run = test.xbuild(["binaries", "--engine", "docker=nowhere"]).env("HOME", home.path()).status(2);
+    run.stderr_contains("nowhere").run();
+    let folder = tempfile::tempdir().expect("a folder");
+    let socket = folder.path().join("docker.sock");
+    drop(UnixListener::bind(&socket).expect("a socket"));
+    let run =
+        test.xbuild(["binaries", "--engine", "docker"]).env("DOCKER_HOST", format!("unix://{}", socket.display()));
+    run.status(3).stderr_contains("nothing listens on its socket").run();
+}
+
+#[test]
+fn an_engine_that_lets_nobody_in() {
+    if !Identity::Range.possible() {
+        return;
+    }
+    let folder = tempfile::tempdir().expect("a folder");
+    std::fs::set_permissions(folder.path(), PermissionsExt::from_mode(0o755)).expect("its owner may");
+    let socket = folder.path().join("docker.sock");
+    let _listener = UnixListener::bind(&socket).expect("a socket");
+    std::fs::set_permissions(&socket, PermissionsExt::from_mode(0o660)).expect("its owner may");
+    // Who makes it says whose its store is.
+    let test = Test::new().user(Identity::Range).cold();
+    let test = test.file("xbuild.yaml", format!("version: 1\nname: sample\narches: [s390x]\n{}", printed("true")));
+    let run = on(test.xbuild(["binaries"]), &format!("unix://{}", socket.display())).status(3);
+    run.stderr_contains("permission denied").stderr_contains("usermod -aG docker").run();
+}
+
+#[test]
+fn an_engine_that_is_too_old() {
+    let version = r#"{"Version":"1.12.6","ApiVersion":"1.24","MinAPIVersion":"1.12","Os":"linux","Arch":"amd64"}"#;
+    let web = Web::new(move |_, _| Reply::new(200, version).header("Content-Type", "application/json"));
+    let test = project();
+    let run = test.xbuild(["binaries", "--engine", "docker"]).env("DOCKER_HOST", format!("tcp://{}", web.host()));
+    let run = run.status(3).stderr_contains("Docker 1.12.6").stderr_contains("is too old: its API has version 1.24");
+    run.stderr_contains("hint: install Docker 20.10 or newer").run();
+}
+
+#[test]
+fn an_engine_with_a_full_disk() {
+    let Some(docker) = Docker::of(Release::Current).files(Files::Seen).space(400).start() else { return };
+    let test = bare(&printed("dd if=/dev/zero of=/var/large bs=1M count=500"));
+    let run = on(test.xbuild(["binaries"]), &docker.endpoint()).status(1);
+    run.stderr_contains("No space left on device").stderr_contains("binary/hello/s390x failed").run();
+    nothing_stays(&docker);
+    let test = c_project();
+    let run = on(test.xbuild(["binaries"]), &docker.endpoint()).status(3);
+    run.stderr_contains("no space left on device").stderr_contains("docker system prune").run();
+    assert_eq!(left(&docker), [""; 0]);
+}
