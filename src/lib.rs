@@ -28,10 +28,11 @@ use std::process::ExitCode;
 
 /// Runs the program on the process's own arguments.
 pub fn main() -> ExitCode {
-    use engine::native::sandbox;
+    use engine::{host, native::sandbox};
     match std::env::args_os().nth(1) {
         Some(argument) if argument == sandbox::CHILD_ARGUMENT => sandbox::child_main(),
         Some(argument) if argument == sandbox::NAMESPACE_ARGUMENT => sandbox::namespace_main(),
+        Some(argument) if argument == host::KEEPER_ARGUMENT => host::keeper_main(),
         _ => cli::main(),
     }
 }

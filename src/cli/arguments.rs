@@ -49,7 +49,7 @@ pub(super) struct Global {
     /// Let commands see a variable: NAME as it is here, or NAME=VALUE
     #[arg(short = 'e', long = "env", value_name = "NAME[=VALUE]", value_parser = parse_passing, global = true)]
     pub(super) environment: Vec<Passing>,
-    /// What runs commands: native, docker, or docker=ENDPOINT for an address or a context [default: native where the kernel allows it]
+    /// What runs commands: native, docker, docker=ENDPOINT for an address or a context, or host for the machine's own compilers [default: native where the kernel allows it]
     #[arg(long, value_name = "ENGINE", env = "XBUILD_ENGINE", value_parser = parse_engine, global = true)]
     pub(super) engine: Option<EngineChoice>,
     /// Build for a platform on another machine's engine, a context or an address; several share the work

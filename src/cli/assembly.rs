@@ -205,7 +205,8 @@ impl<'a> Assembly<'a> {
             let metadata = path.symlink_metadata().or_environment(|| format!("cannot read {}", path.display()))?;
             digests.digest(path, &metadata)
         };
-        let context = Context { dir: &build.context, files: &files, ignore: &ignore, digest: &digest };
+        let mode = |path: &Path, is_folder, mode| self.loaded.modes.of(path, is_folder, mode);
+        let context = Context { dir: &build.context, files: &files, ignore: &ignore, digest: &digest, mode: &mode };
         let name = step.id.to_string();
         let anew = self.options.no_cache || !build.cached;
         let request = Request {

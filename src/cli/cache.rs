@@ -6,10 +6,11 @@ use std::time::Duration;
 use super::arguments::{CacheOptions, CacheVerb};
 use super::setup::Setup;
 use crate::domain::{Error, Result, ResultExt};
+use crate::engine::native::remove_as_root;
 use crate::engine::native::sandbox::{Identity, enter_namespace};
-use crate::engine::native::{remove_as_root, tree_digest};
 use crate::engine::open_images;
 use crate::image::{Layout, Pruned, check_store};
+use crate::source::check_repositories;
 use crate::store::{Bucket, Damage, Store, check, collect, usage};
 
 pub(super) fn run(setup: &Setup<'_>, options: &CacheOptions) -> Result<ExitCode> {
@@ -70,8 +71,9 @@ fn fsck(setup: &Setup<'_>) -> Result<ExitCode> {
         // Files of images belong to many users, and only root of their namespace can read them all.
         return enter_namespace(&Identity::detect());
     }
-    let mut damages = check(&store, &tree_digest)?;
+    let mut damages = check(&store)?;
     damages.extend(check_store(&store)?);
+    damages.extend(check_repositories(&store)?);
     if let Some(images) = images(&store)? {
         let problem = |found| format!("has digest {found}");
         damages.extend(images.damaged()?.into_iter().map(|(path, found)| Damage { path, problem: problem(found) }));

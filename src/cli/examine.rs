@@ -5,7 +5,7 @@ use serde::Serialize;
 use super::command_tests::CommandTests;
 use super::setup::Loaded;
 use super::test_files::TestFile;
-use crate::domain::{Arch, Digest, Error, Result, ResultExt};
+use crate::domain::{Arch, ContentDigest, Digest, Error, Result, ResultExt};
 use crate::engine::Execution;
 use crate::image::{BuiltImage, Content, Layout, MergedImage};
 use crate::plan::ImageBuild;
@@ -34,7 +34,7 @@ struct Key<'a> {
     rules: u32,
     arch: Arch,
     image: Digest,
-    programs: Vec<Digest>,
+    programs: Vec<ContentDigest>,
     tests: Vec<Digest>,
     /// Of whoever runs xbuild, as far as tests hand them on.
     variables: Vec<(&'a str, Option<String>)>,
@@ -46,7 +46,7 @@ fn own(name: &str) -> Option<String> {
 }
 
 impl Examination<'_> {
-    fn key(&self, built: &BuiltImage, programs: &[(Digest, Facts)]) -> Digest {
+    fn key(&self, built: &BuiltImage, programs: &[(ContentDigest, Facts)]) -> Digest {
         let names = self.tests.iter().flat_map(|test| &test.spec.container_run_options.env_vars);
         Digest::of_json(&Key {
             rules: RULES,
@@ -101,7 +101,7 @@ impl Examination<'_> {
         store.save_json(Bucket::Examinations, &key, &true)
     }
 
-    fn check_programs(&self, programs: &[(Digest, Facts)], image: &MergedImage) -> Result<()> {
+    fn check_programs(&self, programs: &[(ContentDigest, Facts)], image: &MergedImage) -> Result<()> {
         let mut wrong = Vec::new();
         for (path, entry) in &image.entries {
             let Content::File { digest, .. } = &entry.content else { continue };
@@ -125,7 +125,8 @@ impl Examination<'_> {
     }
 
     /// The programs of `files:` that need something, by the digest of their bytes.
-    fn programs(&self) -> Result<Vec<(Digest, Facts)>> {
+    fn programs(&self) -> Result<Vec<(ContentDigest, Facts)>> {
+        let store = &self.loaded.workshop.store;
         let mut programs = Vec::new();
         for program in self.build.programs.values() {
             let Some(record) = self.execution.done(&program.step) else { continue };
@@ -135,7 +136,9 @@ impl Examination<'_> {
             if let Subject::Program(facts) = subject
                 && (facts.linkage != Some(Linkage::Static) || facts.arch != Some(self.arch))
             {
-                programs.push((output.digest, facts));
+                let path = store.place(Bucket::Outputs, &record.key).join(program.output.as_str());
+                let metadata = path.symlink_metadata().or_environment(|| format!("cannot read {}", path.display()))?;
+                programs.push((self.loaded.digests.digest(&path, &metadata)?, facts));
             }
         }
         Ok(programs)

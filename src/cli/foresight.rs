@@ -104,7 +104,8 @@ impl Foreseer<'_> {
             let metadata = path.symlink_metadata().or_environment(|| format!("cannot read {}", path.display()))?;
             self.loaded.digests.digest(path, &metadata)
         };
-        let context = Context { dir: &build.context, files: &files, ignore: &ignore, digest: &digest };
+        let mode = |path: &Path, is_folder, mode| self.loaded.modes.of(path, is_folder, mode);
+        let context = Context { dir: &build.context, files: &files, ignore: &ignore, digest: &digest, mode: &mode };
         let request = Request {
             file,
             context: &context,

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use super::setup::Loaded;
-use crate::domain::{Arch, Result, ResultExt};
+use crate::domain::{Arch, Result};
 use crate::engine::{Execution, layer_path};
 use crate::image::{self, Target};
 use crate::plan::{ImageBuild, StepId};
@@ -41,14 +41,7 @@ pub(super) fn files(
         build.files.iter().map(|(inside, path)| (inside.into(), path.clone())).collect();
     for (inside, program) in &build.programs {
         let path = match execution.done(&program.step) {
-            Some(record) => {
-                let path = store.place(Bucket::Outputs, &record.key).join(program.output.as_str());
-                let metadata = path.symlink_metadata().or_environment(|| format!("cannot read {}", path.display()))?;
-                if let Some(output) = record.outputs.get(program.output.as_str()) {
-                    loaded.digests.remember(&path, &metadata, output.digest);
-                }
-                path
-            }
+            Some(record) => store.place(Bucket::Outputs, &record.key).join(program.output.as_str()),
             None => undone(&program.step)?,
         };
         files.insert(inside.into(), path);

@@ -16,7 +16,7 @@ use crate::plan::Plan;
 pub(super) async fn load(setup: &Setup<'_>, loaded: &Loaded, assembly: &Assembly<'_>, plan: &Plan) -> Result<()> {
     let place = match setup.engine(&loaded.project) {
         EngineChoice::Docker(place) => place,
-        EngineChoice::Native => None,
+        EngineChoice::Native | EngineChoice::Host => None,
     };
     let endpoint = Endpoint::find(place.as_deref())?;
     let (events, started) = (&loaded.workshop.events, Instant::now());

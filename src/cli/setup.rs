@@ -12,10 +12,10 @@ use crate::config::{Project, ProjectOptions, Variables};
 use crate::docker::Endpoint;
 use crate::domain::{Arch, EngineChoice, ErrorKind, Name, Result, ResultExt, TimeLimit};
 use crate::engine::native::sandbox::Stop;
-use crate::engine::{Workshop, WorkshopOptions, automatic};
-use crate::plan::{Builders, Facts};
+use crate::engine::{Workshop, WorkshopOptions, automatic, host};
+use crate::plan::{Builders, Facts, HostTools};
 use crate::report::Printer;
-use crate::source::{GitFacts, hash_tree};
+use crate::source::{GitFacts, Modes, hash_tree};
 use crate::store::{FileDigests, Store};
 
 /// Carries the global options to the verbs.
@@ -45,6 +45,8 @@ pub(super) struct Loaded {
     pub(super) facts: Facts,
     pub(super) workshop: Arc<Workshop>,
     pub(super) digests: FileDigests,
+    /// Of files of the project, as images have them.
+    pub(super) modes: Modes,
 }
 
 impl<'a> Setup<'a> {
@@ -114,13 +116,19 @@ impl<'a> Setup<'a> {
         });
         let epoch = epoch(&git)?;
         let engine = self.engine(&project);
+        let host_tools = match engine {
+            EngineChoice::Host => host::look(&project)?,
+            EngineChoice::Native | EngineChoice::Docker(_) => HostTools::default(),
+        };
         let builders = match engine {
             EngineChoice::Native => Builders::Layers,
             EngineChoice::Docker(_) => Builders::Images,
+            EngineChoice::Host => Builders::Host(host_tools.clone()),
         };
         let stop = Stop::default();
         let options = WorkshopOptions {
             engine,
+            host_tools,
             builders: self.builders(&project)?,
             project: project.folder.clone(),
             git_folders: git.folders.clone(),
@@ -148,7 +156,8 @@ impl<'a> Setup<'a> {
             stage: None,
         };
         watch_interrupts(stop);
-        Ok(Loaded { project, facts, workshop: Arc::new(workshop), digests })
+        let modes = Modes::new(&project.folder);
+        Ok(Loaded { project, facts, workshop: Arc::new(workshop), digests, modes })
     }
 
     /// What runs commands: as the command line says, else the environment, else the project, else what can.

@@ -10,7 +10,7 @@ use crate::config::Binary;
 use crate::domain::{Arch, Error, ErrorKind, Event, Name, Outcome, Result};
 use crate::engine::native::Root;
 use crate::engine::{Execution, ProgramTest, run_test};
-use crate::plan::{Goal, Plan, StepId, Work, plan, test_command};
+use crate::plan::{Builders, Goal, Plan, StepId, Work, plan, test_command};
 
 pub(super) async fn run(setup: &Setup<'_>, options: &TestOptions) -> Result<ExitCode> {
     let selection = &options.selection;
@@ -106,7 +106,8 @@ fn prepare(
         }
     }
     let mut emulator = None;
-    if arch != loaded.facts.host {
+    let brings_emulators = !matches!(loaded.facts.builders, Builders::Host(_));
+    if arch != loaded.facts.host && brings_emulators {
         let emulators = plan.steps.iter().find(|step| matches!(&step.work, Work::Packages(l) if !l.keep.is_empty()));
         let id = emulators.map(|step| step.id.clone()).ok_or_else(|| Error::bug("a test without an emulator"))?;
         let Some(layer) = execution.done(&id) else { return Ok(Err(id)) };

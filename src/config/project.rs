@@ -11,7 +11,9 @@ use super::image::{Image, Surroundings, resolve_all};
 use super::project_file::{BinaryFile, GoFile};
 use super::yaml;
 use super::{Catalogue, Passing, ProjectFile, Recipe, SourceArchive, Toolchain, Variables};
-use crate::domain::{Arch, EngineChoice, Error, GlibcVersion, ImageReference, Name, Result, ResultExt, TimeLimit};
+use crate::domain::{
+    Arch, DockerAccess, EngineChoice, Error, GlibcVersion, ImageReference, Name, Result, ResultExt, TimeLimit,
+};
 
 /// What the command line says about a project.
 #[derive(Debug, Clone, Default)]
@@ -79,6 +81,8 @@ pub struct Binary {
     pub network: bool,
     /// How long the command, or the test, may run.
     pub time_limit: Option<TimeLimit>,
+    /// Whose Docker engine the command may use.
+    pub docker: Option<DockerAccess>,
     /// Architectures, in the table's order.
     pub arches: Vec<Arch>,
     /// A shell command that tries the program.
@@ -279,10 +283,7 @@ fn resolve_binary(
             if !file.outputs.is_empty() {
                 return Err(Error::usage(format!("'outputs' goes with 'command'; a Go program is '{name}'")));
             }
-            let component: Name = "go".parse().expect("a legal name");
-            if !components.contains(&component) {
-                components.push(component);
-            }
+            add_component(&mut components, "go");
             for (variable, value) in defaults.env.iter().chain(&go.env) {
                 env.insert(variable.clone(), value.clone());
             }
@@ -306,6 +307,9 @@ fn resolve_binary(
                 .hint("`go: { package: ./cmd/x }` builds a Go program, `command: make x` anything else"));
         }
     };
+    if file.docker.is_some() {
+        add_component(&mut components, "docker");
+    }
     for component in &components {
         check_component(toolchain, component)?;
     }
@@ -319,9 +323,18 @@ fn resolve_binary(
         env,
         network: file.network,
         time_limit: file.time_limit,
+        docker: file.docker,
         arches: choose(&file.arches, project_arches, || "project".into())?,
         test: file.test,
     })
+}
+
+/// What a program needs by its nature, whether its components name it or not.
+fn add_component(components: &mut Vec<Name>, name: &str) {
+    let component: Name = name.parse().expect("a legal name");
+    if !components.contains(&component) {
+        components.push(component);
+    }
 }
 
 fn resolve_go(go: GoFile, defaults: &GoFile) -> Result<GoBuild> {

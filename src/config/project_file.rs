@@ -7,7 +7,7 @@ use serde::Deserialize;
 use super::base::{BaseFile, RegistryFile};
 use super::image::{ImageList, NamingFile, PerArch};
 use super::{Passing, SourceArchive, map, yaml};
-use crate::domain::{Arch, EngineChoice, Error, GlibcVersion, Name, Result, TimeLimit};
+use crate::domain::{Arch, DockerAccess, EngineChoice, Error, GlibcVersion, Name, Result, TimeLimit};
 
 /// The whole file. Values with `{{ }}` are templates.
 #[derive(Debug, Clone, Deserialize)]
@@ -92,6 +92,8 @@ pub struct BinaryFile {
     pub network: bool,
     /// How long the command, or the test, may run.
     pub time_limit: Option<TimeLimit>,
+    /// Whose Docker engine the command may use; none when absent.
+    pub docker: Option<DockerAccess>,
     /// Not all of the project's architectures.
     #[serde(default)]
     pub arches: Vec<Arch>,

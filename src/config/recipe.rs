@@ -23,6 +23,10 @@ pub struct Recipe {
     /// Recipes of libraries that this one is built with.
     #[serde(default)]
     pub libs: Vec<String>,
+    /// What the script calls beside the target's tools and what every machine has; without a container, the machine has to
+    /// have these itself.
+    #[serde(default)]
+    pub programs: Vec<String>,
     /// A shell script, run in the unpacked archive; installs into `$DESTDIR$XBUILD_PREFIX`.
     pub build: String,
     /// Paths below the prefix that must be there afterwards.

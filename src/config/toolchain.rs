@@ -72,6 +72,9 @@ pub struct Component {
     /// Folders to put in front of `PATH`.
     #[serde(default)]
     pub path: Vec<String>,
+    /// What it brings that commands call; without a container, the machine has to have these itself.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub programs: Vec<String>,
 }
 
 /// An upstream release that is unpacked as it is.

@@ -44,6 +44,8 @@ pub struct BuildRequest {
     pub labels: BTreeMap<String, String>,
     /// Who builds.
     pub builder: Builder,
+    /// Whether every instruction is executed, also where the engine remembers it.
+    pub no_cache: bool,
     /// Whether `RUN` has the network of the engine's machine, and not one of its own.
     pub host_network: bool,
 }
@@ -115,6 +117,9 @@ fn path(request: &BuildRequest) -> String {
     parameters.extend(request.target.clone().map(|target| ("target", target)));
     if request.host_network {
         parameters.push(("networkmode", "host".into()));
+    }
+    if request.no_cache {
+        parameters.push(("nocache", "1".into()));
     }
     if request.builder == Builder::BuildKit {
         // Without a session: the context is the body of the request, and registries are asked without passwords.
@@ -304,6 +309,7 @@ mod tests {
             args: BTreeMap::from([("A".into(), "1&2".into())]),
             labels: BTreeMap::new(),
             builder: Builder::BuildKit,
+            no_cache: false,
             host_network: true,
         };
         assert_eq!(

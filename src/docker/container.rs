@@ -7,7 +7,8 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use bollard::models::{
-    ChangeType, ContainerCreateBody, HealthConfig, HostConfig, Mount, MountType, MountVolumeOptions,
+    ChangeType, ContainerCreateBody, HealthConfig, HostConfig, HostConfigCgroupnsModeEnum, Mount, MountType,
+    MountVolumeOptions,
 };
 use bollard::query_parameters::{
     CreateContainerOptionsBuilder, DownloadFromContainerOptionsBuilder, RemoveContainerOptionsBuilder,
@@ -64,12 +65,17 @@ pub struct ContainerRequest {
     pub binds: Vec<Bind>,
     /// Volumes, by name, and where they are seen.
     pub volumes: Vec<(String, String)>,
+    /// Where it has volumes that go with it.
+    pub anonymous_volumes: Vec<String>,
     /// Its network.
     pub network: Network,
     /// Whether it may do all that root of the engine's machine may.
     pub privileged: bool,
     /// Whether its commands may make system calls that the engine's filters forbid, such as for user namespaces.
     pub unconfined: bool,
+    /// Whether it is as free as its engine where the engine confines others: its ids are the machine's, and SELinux does
+    /// not keep it from sockets.
+    pub trusted: bool,
     /// Its labels, beside that of its owner.
     pub labels: BTreeMap<String, String>,
     /// Whether a small init reaps what its commands leave behind.
@@ -220,6 +226,11 @@ fn body(request: &ContainerRequest) -> Result<ContainerCreateBody> {
         volume_options: Some(MountVolumeOptions { no_copy: Some(true), ..MountVolumeOptions::default() }),
         ..Mount::default()
     }));
+    mounts.extend(request.anonymous_volumes.iter().map(|target| Mount {
+        typ: Some(MountType::VOLUME),
+        target: Some(target.clone()),
+        ..Mount::default()
+    }));
     let network = match request.network {
         Network::None => "none",
         Network::Default => "default",
@@ -246,9 +257,10 @@ fn body(request: &ContainerRequest) -> Result<ContainerCreateBody> {
             mounts: Some(mounts).filter(|mounts| !mounts.is_empty()),
             network_mode: Some(network.into()),
             privileged: Some(request.privileged),
-            security_opt: request
-                .unconfined
-                .then(|| ["seccomp=unconfined", "apparmor=unconfined"].map(str::to_owned).to_vec()),
+            // Whatever makes groups there makes them below the container's.
+            cgroupns_mode: request.privileged.then_some(HostConfigCgroupnsModeEnum::PRIVATE),
+            userns_mode: request.trusted.then(|| "host".to_owned()),
+            security_opt: Some(security_options(request)).filter(|options| !options.is_empty()),
             init: Some(request.init),
             memory: request.memory.map(|bytes| i64::try_from(bytes).unwrap_or(i64::MAX)),
             // Swapping instead of ending helps nobody.
@@ -257,6 +269,18 @@ fn body(request: &ContainerRequest) -> Result<ContainerCreateBody> {
         }),
         ..ContainerCreateBody::default()
     })
+}
+
+/// What the engine does not do to confine the container.
+fn security_options(request: &ContainerRequest) -> Vec<String> {
+    let mut options: Vec<&str> = Vec::new();
+    if request.unconfined {
+        options.extend(["seccomp=unconfined", "apparmor=unconfined"]);
+    }
+    if request.trusted {
+        options.push("label=disable");
+    }
+    options.into_iter().map(str::to_owned).collect()
 }
 
 /// An id that the engine gave; it becomes a part of paths.

@@ -13,6 +13,8 @@ use super::Error;
 pub enum EngineChoice {
     /// xbuild itself, in namespaces.
     Native,
+    /// The machine's own compilers, with neither container nor sandbox.
+    Host,
     /// Docker or Podman: at an address, by the name of a context, or wherever it is found.
     Docker(Option<String>),
 }
@@ -23,10 +25,11 @@ impl FromStr for EngineChoice {
     fn from_str(text: &str) -> Result<EngineChoice, Error> {
         match text.split_once('=').map_or((text, None), |(engine, place)| (engine, Some(place))) {
             ("native", None) => Ok(EngineChoice::Native),
+            ("host", None) => Ok(EngineChoice::Host),
             ("docker", None) => Ok(EngineChoice::Docker(None)),
             ("docker", Some(place)) if !place.is_empty() => Ok(EngineChoice::Docker(Some(place.to_owned()))),
             _ => Err(Error::usage(format!("there is no engine '{text}'"))
-                .hint("there are native, and docker or docker=ENDPOINT for Docker and Podman")),
+                .hint("there are native, docker or docker=ENDPOINT for Docker and Podman, and host")),
         }
     }
 }
@@ -43,6 +46,7 @@ impl fmt::Display for EngineChoice {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             EngineChoice::Native => f.write_str("native"),
+            EngineChoice::Host => f.write_str("host"),
             EngineChoice::Docker(None) => f.write_str("docker"),
             EngineChoice::Docker(Some(place)) => write!(f, "docker={place}"),
         }
@@ -55,10 +59,10 @@ mod tests {
 
     #[test]
     fn engines_are_read_as_they_are_written() {
-        for text in ["native", "docker", "docker=unix:///run/podman/podman.sock", "docker=laptop"] {
+        for text in ["native", "host", "docker", "docker=unix:///run/podman/podman.sock", "docker=laptop"] {
             assert_eq!(text.parse::<EngineChoice>().unwrap().to_string(), text);
         }
-        for text in ["", "Docker", "docker=", "native=x", "podman"] {
+        for text in ["", "Docker", "docker=", "native=x", "host=x", "podman"] {
             assert!(text.parse::<EngineChoice>().is_err(), "{text}");
         }
     }

@@ -2,7 +2,9 @@
 
 mod arch;
 mod builder_choice;
+mod content_digest;
 mod digest;
+mod docker_access;
 mod engine_choice;
 mod error;
 mod event;
@@ -16,7 +18,9 @@ mod time_limit;
 
 pub use arch::{Arch, ElfClass, ElfIdentity, Endianness};
 pub use builder_choice::BuilderChoice;
+pub use content_digest::{ContentDigest, ContentWriter, ParseContentDigestError};
 pub use digest::{Digest, DigestReader, DigestWriter, ParseDigestError};
+pub use docker_access::DockerAccess;
 pub use engine_choice::EngineChoice;
 pub use error::{Error, ErrorKind, Result, ResultExt};
 pub use event::{Event, Events, Outcome, Stream};

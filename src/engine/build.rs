@@ -9,13 +9,12 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use super::board::{Board, Job};
 use super::native::sandbox::{Exit, Notice};
-use super::native::tree_digest;
 use super::session::{self, Left, OutputFolder, Session, Source, run_one};
 use super::{Workshop, layer_path};
 use crate::domain::{Digest, Error, Event, Outcome, Result, ResultExt, Stream};
 use crate::plan::{ArchiveLayer, LibraryBuild, OUTPUT, Preparation, ProgramBuild, ProgramSource, SOURCE, Work};
 use crate::source::{Fetcher, fetch, unpack};
-use crate::store::{self, Bucket, KeyLock, Output, Record, Scratch};
+use crate::store::{self, Bucket, KeyLock, Output, Record, Scratch, tree_digest};
 use crate::verify::{Expectations, Subject};
 
 /// Makes steps that share a sandbox, and tells of each. An error holds for all that were not told of.
@@ -104,6 +103,7 @@ impl Build<'_> {
             output: OutputFolder::Empty(&out),
             cached: false,
             network: false,
+            docker: None,
             commands: vec![session::command(self.workshop, &library.command)],
             parallel: 1,
             emulator: None,
@@ -135,6 +135,7 @@ impl Build<'_> {
             output: OutputFolder::Empty(&out),
             cached: true,
             network: false,
+            docker: None,
             commands: vec![session::command(self.workshop, &preparation.command)],
             parallel: 1,
             emulator: None,
@@ -171,6 +172,7 @@ impl Build<'_> {
             output: OutputFolder::Empty(&out),
             cached: true,
             network: first.command.network,
+            docker: first.docker,
             commands,
             // `go build` uses all processors but for its last step, linking. On a larger machine several link at once.
             parallel: (self.workshop.jobs / 4).max(1),

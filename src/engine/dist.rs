@@ -86,7 +86,7 @@ impl Dist {
                 let place = format!("{arch}/{name}");
                 let path = self.folder.join(&place);
                 let source = store.place(Bucket::Outputs, &record.key).join(name);
-                self.put(&source, &path, output.digest, digests)?;
+                self.put(&source, &path, digests)?;
                 build.outputs.insert(place, output.digest);
                 paths.push(path);
             }
@@ -133,7 +133,9 @@ impl Dist {
     }
 
     /// Copies a program, unless it is there already.
-    fn put(&self, source: &Path, target: &Path, digest: Digest, digests: &FileDigests) -> Result<()> {
+    fn put(&self, source: &Path, target: &Path, digests: &FileDigests) -> Result<()> {
+        let metadata = fs::symlink_metadata(source).or_environment(|| format!("cannot read {}", source.display()))?;
+        let digest = digests.digest(source, &metadata)?;
         if let Ok(metadata) = fs::symlink_metadata(target)
             && metadata.is_file()
             && metadata.permissions().mode() & 0o777 == 0o755

@@ -8,8 +8,8 @@ mod build;
 mod dispatch;
 mod dist;
 mod docker;
-
 mod execute;
+pub mod host;
 pub mod native;
 mod proxies;
 mod session;

@@ -6,7 +6,7 @@ use super::native::Root;
 use super::native::sandbox::{Command, Emulator, Ending, Exit, Limits, Notice, Waiting};
 use super::proxies::proxies;
 use super::{Assessment, Workshop};
-use crate::domain::{Arch, Digest, Error, Outcome, Result, Stream};
+use crate::domain::{Arch, Digest, DockerAccess, Error, Outcome, Result, Stream};
 use crate::plan::{self, BuilderImage, OutputFile, Step};
 use crate::store::{Record, Scratch};
 
@@ -72,6 +72,8 @@ pub(crate) struct Session<'a> {
     pub(crate) cached: bool,
     /// Whether they see the network.
     pub(crate) network: bool,
+    /// Whose Docker engine they may use.
+    pub(crate) docker: Option<DockerAccess>,
     /// Commands in order of start.
     pub(crate) commands: Vec<Command>,
     /// How many of them run at once.

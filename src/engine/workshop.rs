@@ -9,12 +9,14 @@ use tokio::sync::{Mutex, Semaphore};
 
 use super::dispatch::Dispatch;
 use super::docker::{Builders, DockerEngine, Machines};
+use super::host::Host;
 use super::native::Native;
 use super::native::sandbox::{Identity, Stop};
 use super::session::Engine;
 use crate::debian::Mirrors;
 use crate::docker::Endpoint;
 use crate::domain::{Arch, Digest, EngineChoice, Event, Events, Result, ResultExt};
+use crate::plan::HostTools;
 use crate::registry;
 use crate::store::Store;
 
@@ -61,6 +63,8 @@ pub struct Workshop {
 pub struct WorkshopOptions {
     /// What runs commands.
     pub engine: EngineChoice,
+    /// What the machine itself has to build with, where that is wanted.
+    pub host_tools: HostTools,
     /// Engines that build for some targets instead.
     pub builders: BTreeMap<Arch, Vec<Endpoint>>,
     /// The project's folder.
@@ -83,7 +87,8 @@ impl Workshop {
     /// # Errors
     /// An environment error on an architecture that xbuild does not know, or without the engine.
     pub fn new(store: Store, events: Events, stop: Stop, options: WorkshopOptions) -> Result<Workshop> {
-        let WorkshopOptions { engine, builders, project, git_folders, jobs, offline, update, pull } = options;
+        let WorkshopOptions { engine, host_tools, builders, project, git_folders, jobs, offline, update, pull } =
+            options;
         let shared = Arc::new(Builders::default());
         let docker = |endpoint| DockerEngine::new(endpoint, Handle::current(), shared.clone());
         let mut slots = jobs.max(1);
@@ -102,6 +107,7 @@ impl Workshop {
         let mut builder_host = host;
         let engine: Box<dyn Engine> = match engine {
             EngineChoice::Native => Box::new(Native),
+            EngineChoice::Host => Box::new(Host { tools: host_tools }),
             EngineChoice::Docker(place) => {
                 let engine = docker(Endpoint::find(place.as_deref())?);
                 if engine.is_elsewhere() {

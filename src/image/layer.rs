@@ -8,7 +8,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
-use crate::domain::{Digest, DigestWriter, Error, Result, ResultExt};
+use crate::domain::{ContentDigest, Digest, DigestWriter, Error, Result, ResultExt};
 
 /// What an entry of a layer holds.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -22,7 +22,7 @@ pub enum Content {
         /// The file on disk.
         source: PathBuf,
         /// Of its bytes.
-        digest: Digest,
+        digest: ContentDigest,
         /// What it was when the digest was taken.
         stamp: Stamp,
     },
@@ -141,7 +141,7 @@ pub(super) fn identity(entries: &Entries) -> Digest {
         let length = (bytes.len() as u64).to_be_bytes();
         writer.write_all(&length).and_then(|()| writer.write_all(bytes)).expect("a sink takes everything");
     };
-    text(b"layer-v2");
+    text(b"layer-v3");
     for (path, entry) in entries {
         text(path.as_os_str().as_bytes());
         text(&[entry.mode.to_be_bytes(), entry.uid.to_be_bytes(), entry.gid.to_be_bytes()].concat());

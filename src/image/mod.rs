@@ -12,6 +12,7 @@ mod build;
 mod cache;
 mod compression;
 mod config;
+mod deflate;
 mod dockerfile;
 pub mod export;
 mod glob;

@@ -1,20 +1,23 @@
-//! Builders, as steps: a stack of layers for the native engine, an image for others.
+//! Builders, as steps: a stack of layers for the native engine, an image for others, none for the machine itself.
 
 use std::collections::BTreeMap;
 
 use super::dockerfile::{COMMON, render_builders};
+use super::host_tools::HostTools;
 use super::planner::{Facts, Goal, Planner, plan};
-use super::step::{BuilderImage, Plan, Step, StepId, Work};
+use super::step::{BuilderImage, Step, StepId, Work};
 use crate::config::{LibraryChoice, Project};
-use crate::domain::{Arch, Digest, Name, Result};
+use crate::domain::{Arch, Digest, DockerAccess, Error, Name, Result};
 
 /// What builders are.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub enum Builders {
     /// Layers of the store, one on the other.
     Layers,
     /// Images of a container engine.
     Images,
+    /// Nothing: the machine has these tools itself. Only libraries are layers of the store.
+    Host(HostTools),
 }
 
 /// The builders of a goal as images, whatever they are for the engine that makes them.
@@ -44,13 +47,28 @@ impl Planner<'_> {
         components: &[Name],
         libraries: &[LibraryChoice],
     ) -> Result<Parts> {
-        let machine = target.and_then(|target| self.facts.machines.get(&target));
-        let builders = if machine.is_some() { Builders::Images } else { self.facts.builders };
-        match builders {
+        match self.facts.builders_for(target) {
             Builders::Layers => self.layers(target, components, libraries),
+            Builders::Host(_) => {
+                let needs = self.tools_of_components(components);
+                self.take_tools(&needs);
+                Ok(Parts { root: Vec::new(), libraries: self.libraries(target, libraries)? })
+            }
             Builders::Images => {
                 Ok(Parts { root: vec![self.image_of(target, components, libraries)?], libraries: Vec::new() })
             }
+        }
+    }
+
+    /// Refuses an engine that the builder for a target cannot have: told before anything is made for it.
+    pub(super) fn check_docker(&self, access: DockerAccess, target: Arch) -> Result<()> {
+        match (access, self.facts.builders_for(Some(target))) {
+            (DockerAccess::Own, Builders::Layers | Builders::Host(_)) => {
+                Err(Error::usage("`docker: own` starts a daemon, which only a container can hold")
+                    .hint("`--engine docker` builds in containers")
+                    .hint("`docker: host` uses the machine's engine instead"))
+            }
+            (DockerAccess::Host, _) | (DockerAccess::Own, Builders::Images) => Ok(()),
         }
     }
 
@@ -62,13 +80,12 @@ impl Planner<'_> {
             root.push(self.component(component)?);
         }
         root.extend(compilers);
-        let mut above = Vec::new();
-        if let Some(target) = target {
-            for library in libraries {
-                above.push(self.library(library, target)?);
-            }
-        }
-        Ok(Parts { root, libraries: above })
+        Ok(Parts { root, libraries: self.libraries(target, libraries)? })
+    }
+
+    fn libraries(&mut self, target: Option<Arch>, libraries: &[LibraryChoice]) -> Result<Vec<StepId>> {
+        let Some(target) = target else { return Ok(Vec::new()) };
+        libraries.iter().map(|library| self.library(library, target)).collect()
     }
 
     fn image_of(&mut self, target: Option<Arch>, components: &[Name], libraries: &[LibraryChoice]) -> Result<StepId> {
@@ -79,7 +96,7 @@ impl Planner<'_> {
         let stage = target.map_or(COMMON, Arch::name);
         let machines = BTreeMap::new();
         let facts = Facts { host, builder_host: host, builders: Builders::Layers, machines, ..self.facts.clone() };
-        let mut layers = Planner { project, facts: &facts, plan: Plan::default() };
+        let mut layers = Planner::new(project, &facts);
         let parts = layers.layers(target, components, libraries)?;
         let stack = [parts.root, parts.libraries].concat();
         let with: Vec<String> = components.iter().map(Name::to_string).chain(libraries.iter().map(label)).collect();

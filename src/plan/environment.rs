@@ -13,7 +13,8 @@ pub const OUTPUT: &str = "/out";
 /// Where caches are.
 pub const CACHE: &str = "/var/cache/xbuild";
 
-const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+/// Where programs are, after those of components.
+pub const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
 /// Where libraries of a target are installed: a folder that its compiler searches anyway.
 pub fn prefix(target: Arch) -> String {

@@ -3,6 +3,7 @@
 mod builders;
 mod dockerfile;
 mod environment;
+mod host_tools;
 mod image;
 mod instructions;
 mod names;
@@ -13,7 +14,8 @@ mod step;
 
 pub use builders::{Builders, builder_images};
 pub use dockerfile::render_dockerfile;
-pub use environment::{CACHE, OUTPUT, SOURCE, prefix};
+pub use environment::{CACHE, OUTPUT, PATH, SOURCE, prefix};
+pub use host_tools::{FoundTool, HostTool, HostTools};
 pub use instructions::{InstructionState, InstructionView, Instructions, StageView};
 pub use names::ProjectImages;
 pub use planner::{BaseName, BuilderCommand, Facts, Goal, builder_command, plan, test_command};

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::builders::{Builders, Parts};
 use super::environment::{Builder, OUTPUT, SOURCE, go_build, prefix, shell};
+use super::host_tools::{MissingTools, ToolNeeds};
 use super::image::{Makers, image_build};
 use super::needs::Needs;
 use super::step::{
@@ -12,7 +13,7 @@ use super::step::{
     ProgramBuild, ProgramSource, Step, StepId, Work,
 };
 use crate::config::{BaseSource, Binary, Component, ImageSource, LibraryChoice, Origin, Project, Variables};
-use crate::domain::{Arch, Digest, Error, Name, Result, ResultExt, TimeLimit};
+use crate::domain::{Arch, Digest, DockerAccess, Error, Name, Result, ResultExt, TimeLimit};
 
 /// What planning must know beside the project.
 #[derive(Debug, Clone)]
@@ -47,6 +48,14 @@ pub struct Facts {
 }
 
 impl Facts {
+    /// What the builder for a target is; without one, what all targets share.
+    pub(super) fn builders_for(&self, target: Option<Arch>) -> &Builders {
+        match target.and_then(|target| self.machines.get(&target)) {
+            Some(_) => &Builders::Images,
+            None => &self.builders,
+        }
+    }
+
     /// How long a program's command or test may run.
     fn time_limit(&self, binary: &Binary) -> Option<Duration> {
         binary.time_limit.map(TimeLimit::duration).or(self.time_limit)
@@ -93,9 +102,10 @@ pub enum Goal {
 /// Plans everything that a goal takes.
 ///
 /// # Errors
-/// A usage error for names that do not exist and templates that do not expand.
+/// A usage error for names that do not exist and templates that do not expand; an environment error for tools that the
+/// machine lacks, where it has to have them itself.
 pub fn plan(project: &Project, facts: &Facts, goal: &Goal) -> Result<Plan> {
-    let mut planner = Planner { project, facts, plan: Plan::default() };
+    let mut planner = Planner::new(project, facts);
     match goal {
         Goal::Toolchain => planner.builders()?,
         Goal::Builder(arch) => _ = planner.whole_builder(*arch)?,
@@ -106,6 +116,7 @@ pub fn plan(project: &Project, facts: &Facts, goal: &Goal) -> Result<Plan> {
         }
         Goal::Images(names) => planner.images(&selected(names, &project.images, "image")?)?,
     }
+    planner.all_tools_found()?;
     Ok(planner.plan)
 }
 
@@ -153,7 +164,7 @@ pub fn builder_command(
     argv: Vec<String>,
     network: bool,
 ) -> Result<BuilderCommand> {
-    let mut planner = Planner { project, facts, plan: Plan::default() };
+    let mut planner = Planner::new(project, facts);
     let Parts { root, libraries } = planner.whole_builder(arch)?;
     let components: Vec<Name> = project.toolchain.components.keys().cloned().collect();
     let (host, epoch) = (facts.host_of(arch), facts.epoch);
@@ -189,6 +200,14 @@ pub(super) struct Planner<'a> {
     pub(super) project: &'a Project,
     pub(super) facts: &'a Facts,
     pub(super) plan: Plan,
+    /// Of the machine's own, where it has to have them.
+    pub(super) missing: MissingTools,
+}
+
+impl<'a> Planner<'a> {
+    pub(super) fn new(project: &'a Project, facts: &'a Facts) -> Planner<'a> {
+        Planner { project, facts, plan: Plan::default(), missing: MissingTools::new() }
+    }
 }
 
 impl Planner<'_> {
@@ -248,9 +267,12 @@ impl Planner<'_> {
 
     /// What runs programs of the project's other architectures.
     fn emulator(&mut self) -> Result<()> {
-        match self.project.arches.iter().any(|arch| *arch != self.facts.host) {
-            true => self.emulators().map(|_| ()),
-            false => Ok(()),
+        let foreign = self.project.arches.iter().any(|arch| *arch != self.facts.host);
+        match &self.facts.builders {
+            // Whatever runs such programs there is the machine's business.
+            Builders::Host(_) => Ok(()),
+            Builders::Layers | Builders::Images if foreign => self.emulators().map(|_| ()),
+            Builders::Layers | Builders::Images => Ok(()),
         }
     }
 
@@ -287,7 +309,10 @@ impl Planner<'_> {
     }
 
     pub(super) fn library(&mut self, library: &LibraryChoice, arch: Arch) -> Result<StepId> {
-        let mut root = vec![self.base(), self.target(arch)?];
+        let mut root = match &self.facts.builders {
+            Builders::Host(_) => Vec::new(),
+            Builders::Layers | Builders::Images => vec![self.base(), self.target(arch)?],
+        };
         for text in &library.recipe.libs {
             let needed = self.project.library(text)?;
             if needed.name == library.name {
@@ -309,7 +334,9 @@ impl Planner<'_> {
         let work =
             Work::Library(LibraryBuild { root: root.clone(), source: library.source.clone(), command, installs });
         let id = StepId::new(&["library", &format!("{}@{}", library.name, library.version), arch.name()]);
-        Ok(self.add(id, Some(arch), root, &inputs, work))
+        let id = self.add(id, Some(arch), root, &inputs, work);
+        self.stand_on(&id, &ToolNeeds::of_library(arch, &library.recipe.programs));
+        Ok(id)
     }
 
     fn builder<'a>(&'a self, components: &'a [Name], target: Arch) -> Builder<'a> {
@@ -334,6 +361,9 @@ impl Planner<'_> {
     /// A builder with everything that one of the project's programs needs.
     fn whole_builder(&mut self, arch: Arch) -> Result<Parts> {
         let Needs { components, libraries } = Needs::of(self.project)?;
+        if !self.facts.machines.contains_key(&arch) {
+            self.take_tools(&ToolNeeds::of_builder(arch));
+        }
         self.parts(Some(arch), &components, &libraries)
     }
 
@@ -364,6 +394,10 @@ impl Planner<'_> {
             env.insert("CGO_CPPFLAGS".into(), format!("-DXBUILD_LIBRARIES={}", identity(&binary.libraries)));
         }
         env.extend(self.facts.environment.clone());
+        if let Some(access) = binary.docker {
+            self.check_docker(access, arch)?;
+            env.insert("DOCKER_HOST".into(), format!("unix://{}", DockerAccess::SOCKET));
+        }
         for (variable, value) in &binary.env {
             env.insert(variable.clone(), variables.expand(value)?);
         }
@@ -387,12 +421,13 @@ impl Planner<'_> {
             }
         };
         let command = Command { time_limit: self.facts.time_limit(binary), ..command };
+        let tools = self.tools_of_program(binary, arch, &command.env);
         let preparation = match &binary.source {
             None => self.preparation()?,
             Some(_) => None,
         };
         let source = binary.source.clone().map_or(ProgramSource::Tree, ProgramSource::Archive);
-        let inputs = [
+        let mut inputs = vec![
             ("command", Digest::of_json(&(&command, &outputs)).to_string()),
             ("verification", Digest::of_json(&(binary.statically_linked, binary.glibc)).to_string()),
             match &source {
@@ -400,6 +435,7 @@ impl Planner<'_> {
                 ProgramSource::Archive(archive) => ("source", archive.sha256.to_string()),
             },
         ];
+        inputs.extend(binary.docker.map(|access| ("docker", access.to_string())));
         let work = Work::Program(ProgramBuild {
             root: root.clone(),
             libraries: libraries.clone(),
@@ -409,11 +445,18 @@ impl Planner<'_> {
             outputs,
             statically_linked: binary.statically_linked,
             glibc: binary.glibc,
-            shares_tree,
+            docker: binary.docker,
+            // What an engine does for one command is no business of another's.
+            shares_tree: shares_tree && binary.docker.is_none(),
         });
         let id = StepId::new(&["binary", name.as_str(), arch.name()]);
         let needs = root.into_iter().chain(libraries).chain(preparation).collect();
-        Ok(self.add(id, Some(arch), needs, &inputs, work))
+        let id = self.add(id, Some(arch), needs, &inputs, work);
+        // What is built elsewhere takes other tools.
+        if !self.facts.machines.contains_key(&arch) {
+            self.stand_on(&id, &tools);
+        }
+        Ok(id)
     }
 
     /// The input that stands for the project's tree.
@@ -442,7 +485,10 @@ impl Planner<'_> {
         let command = Command { time_limit: self.facts.time_limit, ..command };
         let inputs = [("command", Digest::of_json(&command).to_string()), self.tree()?];
         let work = Work::Preparation(Preparation { root: root.clone(), command });
-        Ok(Some(self.add(StepId::new(&["preparation"]), None, root, &inputs, work)))
+        let id = self.add(StepId::new(&["preparation"]), None, root, &inputs, work);
+        let tools = self.tools_of_components(&components);
+        self.stand_on(&id, &tools);
+        Ok(Some(id))
     }
 
     fn images(&mut self, names: &[&Name]) -> Result<()> {

@@ -135,7 +135,8 @@ fn details(step: &Step) -> Vec<(&'static str, String)> {
         Work::Builder(builder) => {
             lines.push(("base", builder.base.clone()));
             lines.push(("stage", builder.stage.clone()));
-            lines.push(("dockerfile", builder.dockerfile.clone()));
+            let count = builder.dockerfile.lines().count();
+            lines.push(("dockerfile", format!("{count} lines, which --format json shows")));
         }
         Work::Preparation(preparation) => {
             lines.push(("source", "the project's tree".into()));
@@ -152,6 +153,7 @@ fn details(step: &Step) -> Vec<(&'static str, String)> {
             ));
             lines.push(("root", list(&[program.root.as_slice(), &program.libraries].concat())));
             lines.extend(program.preparation.iter().map(|step| ("with", step.to_string())));
+            lines.extend(program.docker.map(|access| ("docker", access.to_string())));
             command(&mut lines, "command", &program.command);
             let outputs: Vec<&str> = program.outputs.iter().map(|output| output.name.as_str()).collect();
             lines.push(("outputs", outputs.join(" ")));
@@ -224,6 +226,9 @@ fn command(lines: &mut Vec<(&'static str, String)>, name: &'static str, command:
 }
 
 fn list(ids: &[StepId]) -> String {
+    if ids.is_empty() {
+        return "the machine itself".into();
+    }
     ids.iter().map(StepId::as_str).collect::<Vec<_>>().join(" < ")
 }
 

@@ -8,7 +8,7 @@ use std::time::Duration;
 use serde::Serialize;
 
 use crate::config::{BaseSource, Expansion, Naming, SourceArchive};
-use crate::domain::{Arch, GlibcVersion, ImageName, Name};
+use crate::domain::{Arch, DockerAccess, GlibcVersion, ImageName, Name};
 
 /// Everything that is to be done. A step stands after those that it needs.
 #[derive(Debug, Clone, Default, Serialize)]
@@ -160,6 +160,9 @@ pub struct ProgramBuild {
     /// The highest C library version that is allowed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub glibc: Option<GlibcVersion>,
+    /// Whose Docker engine the command may use.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub docker: Option<DockerAccess>,
     /// Whether the tree may be shared with other programs of the architecture.
     pub shares_tree: bool,
 }

@@ -83,6 +83,12 @@ fn outside_folders(folder: &Path) -> Vec<PathBuf> {
 }
 
 fn git(folder: &Path, arguments: &[&str]) -> Option<String> {
+    let text = String::from_utf8(bytes(folder, arguments)?).ok()?;
+    (!text.trim().is_empty()).then(|| text.trim().to_owned())
+}
+
+/// What the `git` program prints, if it succeeds.
+pub(super) fn bytes(folder: &Path, arguments: &[&str]) -> Option<Vec<u8>> {
     let output = Command::new("git")
         // The tree may belong to somebody else; nothing of it is run.
         .args(["-c", "safe.directory=*", "-c", "core.fsmonitor=false"])
@@ -91,8 +97,7 @@ fn git(folder: &Path, arguments: &[&str]) -> Option<String> {
         .args(arguments)
         .output()
         .ok()?;
-    let text = String::from_utf8(output.stdout).ok()?;
-    (output.status.success() && !text.trim().is_empty()).then(|| text.trim().to_owned())
+    output.status.success().then_some(output.stdout)
 }
 
 #[cfg(test)]

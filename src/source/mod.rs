@@ -3,11 +3,13 @@
 mod archive;
 mod fetch;
 mod git;
+mod modes;
 mod repository;
 mod tree;
 
 pub use archive::unpack;
 pub use fetch::{Fetcher, fetch, fetch_url};
 pub use git::GitFacts;
-pub use repository::{CheckedOut, Checkout};
+pub use modes::Modes;
+pub use repository::{CheckedOut, Checkout, check_repositories};
 pub use tree::{Tree, hash_tree};

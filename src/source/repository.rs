@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use crate::domain::{Digest, Error, GitReference, Result, ResultExt};
-use crate::store::{Bucket, Store, mark_used, remove_tree};
+use crate::store::{Bucket, Damage, Store, mark_used, remove_tree, tree_digest, write_atomically};
 
 /// What git must know that it could learn from nobody else; each value holds for the programs that it starts too.
 const SETTINGS: [(&str, &str); 13] = [
@@ -48,6 +48,12 @@ const ENVIRONMENT: [&str; 12] = [
     "SSL_CERT_DIR",
 ];
 
+/// The files of a commit, in its folder in the store.
+const TREE: &str = "tree";
+
+/// The digest of all of them, beside them.
+const DIGEST: &str = "digest";
+
 /// What of a repository is wanted, and how.
 pub struct Checkout<'a> {
     /// Keeps what was fetched.
@@ -85,7 +91,7 @@ impl Checkout<'_> {
             let place = self.place(commit);
             if place.is_dir() && self.reference.commit().is_none_or(|known| self.fits(&[known])) {
                 mark_used(&place);
-                return Ok(CheckedOut { folder: place, commit: commit.to_owned() });
+                return Ok(CheckedOut { folder: place.join(TREE), commit: commit.to_owned() });
             }
         }
         if self.offline {
@@ -111,7 +117,7 @@ impl Checkout<'_> {
             self.fetch(&commit, &place).context(|| self.reference.to_string())?;
         }
         mark_used(&place);
-        Ok(CheckedOut { folder: place, commit })
+        Ok(CheckedOut { folder: place.join(TREE), commit })
     }
 
     fn key(&self, commit: &str) -> Digest {
@@ -141,7 +147,8 @@ impl Checkout<'_> {
 
     fn fetch(&self, commit: &str, place: &Path) -> Result<()> {
         let scratch = self.store.scratch()?;
-        let tree = scratch.folder("tree")?;
+        let whole = scratch.folder("commit")?;
+        let tree = scratch.folder(&format!("commit/{TREE}"))?;
         let remote = &self.reference.remote;
         self.git(&tree, ["init", "--quiet", "--template="])?;
         // Submodules may be named relative to it.
@@ -164,7 +171,8 @@ impl Checkout<'_> {
             }
         }
         tidy(&tree, !self.keep_git)?;
-        self.store.keep(&tree, place)
+        write_atomically(&whole.join(DIGEST), tree_digest(&tree)?.to_string().as_bytes())?;
+        self.store.keep(&whole, place)
     }
 
     fn git<S: AsRef<OsStr>>(&self, folder: &Path, arguments: impl IntoIterator<Item = S>) -> Result<String> {
@@ -204,6 +212,24 @@ impl Checkout<'_> {
             false => error,
         })
     }
+}
+
+/// Reads all commits in the store, and lists those that are not what was fetched.
+///
+/// # Errors
+/// An environment error when the store cannot be listed.
+pub fn check_repositories(store: &Store) -> Result<Vec<Damage>> {
+    let mut damages = Vec::new();
+    for path in store.entries(Bucket::Repositories)? {
+        let expected = fs::read_to_string(path.join(DIGEST)).unwrap_or_default();
+        let problem = match tree_digest(&path.join(TREE)) {
+            Ok(found) if found.to_string() == expected => continue,
+            Ok(found) => format!("has digest {found}, when it was fetched it had '{expected}'"),
+            Err(error) => error.to_string(),
+        };
+        damages.push(Damage { path, problem });
+    }
+    Ok(damages)
 }
 
 /// What a name stands for among the lines of `ls-remote`, as BuildKit has it: a branch comes before a tag. Of an annotated

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
-use super::{Bucket, Record, Store};
+use super::{Bucket, Record, Store, tree_digest};
 use crate::domain::{Digest, DigestReader, Result, ResultExt};
 
 /// One thing in the store that is not what it should be.
@@ -18,11 +18,11 @@ pub struct Damage {
     pub problem: String,
 }
 
-/// Reads everything that has a digest and lists what does not match; `tree_digest` gives a layer's digest.
+/// Reads everything that has a digest and lists what does not match.
 ///
 /// # Errors
 /// An environment error when the store cannot be read.
-pub fn check(store: &Store, tree_digest: &dyn Fn(&Path) -> Result<Digest>) -> Result<Vec<Damage>> {
+pub fn check(store: &Store) -> Result<Vec<Damage>> {
     let mut damages = Vec::new();
     let mut damaged = |path: PathBuf, problem: String| damages.push(Damage { path, problem });
     for path in store.entries(Bucket::Records)? {
@@ -65,11 +65,7 @@ pub fn check(store: &Store, tree_digest: &dyn Fn(&Path) -> Result<Digest>) -> Re
     Ok(damages)
 }
 
-/// The digest of a file's bytes.
-///
-/// # Errors
-/// An environment error when it cannot be read.
-pub fn file_digest(path: &Path) -> Result<Digest> {
+fn file_digest(path: &Path) -> Result<Digest> {
     let failed = || format!("cannot read {}", path.display());
     let mut reader = DigestReader::new(File::open(path).or_environment(failed)?);
     io::copy(&mut reader, &mut io::sink()).or_environment(failed)?;

@@ -2,7 +2,6 @@
 
 use std::collections::HashMap;
 use std::fs::{self, File};
-use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
@@ -11,7 +10,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use serde::{Deserialize, Serialize};
 
 use super::{Bucket, Store};
-use crate::domain::{Digest, DigestReader, Result, ResultExt};
+use crate::domain::{ContentDigest, Digest, Result, ResultExt};
 
 /// A file that changed this recently could change again without its times showing it.
 const SETTLED_SECONDS: i64 = 2;
@@ -37,6 +36,15 @@ impl FileStamp {
     }
 }
 
+/// The digest of a file's bytes.
+///
+/// # Errors
+/// An environment error when it cannot be read.
+pub fn content_digest(path: &Path) -> Result<ContentDigest> {
+    let failed = || format!("cannot read {}", path.display());
+    ContentDigest::of_reader(File::open(path).or_environment(failed)?).or_environment(failed)
+}
+
 /// The known digests of files below one folder. Kept in the store by [`FileDigests::save`].
 #[derive(Debug)]
 pub struct FileDigests {
@@ -46,7 +54,7 @@ pub struct FileDigests {
 
 #[derive(Debug, Default)]
 struct Known {
-    files: HashMap<PathBuf, (FileStamp, Digest)>,
+    files: HashMap<PathBuf, (FileStamp, ContentDigest)>,
     changed: bool,
 }
 
@@ -54,7 +62,7 @@ impl FileDigests {
     /// What is known of a folder's files.
     pub fn load(store: &Store, folder: &Path) -> FileDigests {
         let key = Digest::of(folder.as_os_str().as_encoded_bytes());
-        let files: Vec<(PathBuf, FileStamp, Digest)> = store.read_json(Bucket::Files, &key).unwrap_or_default();
+        let files: Vec<(PathBuf, FileStamp, ContentDigest)> = store.read_json(Bucket::Files, &key).unwrap_or_default();
         let files = files.into_iter().map(|(path, stamp, digest)| (path, (stamp, digest))).collect();
         FileDigests { key, known: Mutex::new(Known { files, changed: false }) }
     }
@@ -63,17 +71,14 @@ impl FileDigests {
     ///
     /// # Errors
     /// An environment error when the file cannot be read.
-    pub fn digest(&self, path: &Path, metadata: &fs::Metadata) -> Result<Digest> {
+    pub fn digest(&self, path: &Path, metadata: &fs::Metadata) -> Result<ContentDigest> {
         let stamp = FileStamp::of(metadata);
         if let Some((known, digest)) = self.lock().files.get(path)
             && *known == stamp
         {
             return Ok(*digest);
         }
-        let failed = || format!("cannot read {}", path.display());
-        let mut reader = DigestReader::new(File::open(path).or_environment(failed)?);
-        io::copy(&mut reader, &mut io::sink()).or_environment(failed)?;
-        let (digest, _) = reader.finish();
+        let digest = content_digest(path)?;
         let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |time| time.as_secs() as i64);
         if stamp.changed.0.max(stamp.modified.0) + SETTLED_SECONDS < now {
             let mut known = self.lock();
@@ -84,7 +89,7 @@ impl FileDigests {
     }
 
     /// Remembers a digest that is known from elsewhere, for instance of a file just written.
-    pub fn remember(&self, path: &Path, metadata: &fs::Metadata, digest: Digest) {
+    pub fn remember(&self, path: &Path, metadata: &fs::Metadata, digest: ContentDigest) {
         let mut known = self.lock();
         known.files.insert(path.to_owned(), (FileStamp::of(metadata), digest));
         known.changed = true;
@@ -122,7 +127,7 @@ mod tests {
         let path = folder.path().join("file");
         for content in ["one", "two", "six"] {
             fs::write(&path, content).unwrap();
-            assert_eq!(digests.digest(&path, &path.metadata().unwrap()).unwrap(), Digest::of(content));
+            assert_eq!(digests.digest(&path, &path.metadata().unwrap()).unwrap(), ContentDigest::of(content));
         }
     }
 }

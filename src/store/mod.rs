@@ -10,13 +10,13 @@
 //! rootfs-v1/<key>/                       one unpacked layer
 //! outputs-v1/<key>/                      files that a step made
 //! sources-v1/<sha256>                    an upstream archive
-//! repositories-v1/<key>/                 a commit of a git repository, checked out
+//! repositories-v2/<key>/                 a commit of a git repository, checked out, and the digest of its files
 //! packages-v1/                           distribution packages, until they are unpacked
 //! gocache-v1/<builder>/                  Go's build cache
-//! files-v1/<digest of folder>.json       digests of files, by size, times and inode
+//! files-v2/<digest of folder>.json       digests of files, by size, times and inode
 //! layers-v1/                             which blob an image layer came to
-//! image-layers-v2/<identity>/            an image layer as a folder, with its listing
-//! image-steps-v2/<key>.json              which layer a RUN came to
+//! image-layers-v3/<identity>/            an image layer as a folder, with its listing
+//! image-steps-v3/<key>.json              which layer a RUN came to
 //! image-caches-v1/<key>/                 what a RUN keeps for itself
 //! examinations-v1/<key>.json             says that an image has passed its tests
 //! images-v1/                             an OCI layout: images that others start from, named by the keys of their steps
@@ -29,11 +29,13 @@ mod open;
 mod record;
 mod remove;
 mod scratch;
+mod tree_digest;
 
-pub use check::{Damage, check, file_digest};
+pub use check::{Damage, check};
 pub use collect::{Collected, Usage, collect, usage};
-pub use file_digests::{FileDigests, FileStamp};
+pub use file_digests::{FileDigests, FileStamp, content_digest};
 pub use open::{Bucket, KeyLock, Store, mark_used, write_atomically};
 pub use record::{Output, Record, Source};
 pub use remove::remove_tree;
 pub use scratch::Scratch;
+pub use tree_digest::tree_digest;

@@ -59,6 +59,7 @@ async fn build(client: &Client, context: Vec<u8>, builder: Builder, tag: &str) -
         args: BTreeMap::from([("WORD".to_owned(), "a & b".to_owned())]),
         labels: BTreeMap::from([("io.xbuild.key".to_owned(), "0815".to_owned())]),
         builder,
+        no_cache: false,
         host_network: true,
     };
     let mut heard = String::new();

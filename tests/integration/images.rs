@@ -266,3 +266,39 @@ fn images_build_on_each_other() {
     test.write("base/Dockerfile", "FROM top\n");
     test.xbuild(["images"]).status(2).stderr_contains("built on itself").run();
 }
+
+/// What git writes into a checkout has the modes that the mask of whoever checks out leaves.
+#[test]
+fn a_checkout_under_another_mask_gives_the_same_layers() {
+    let checkout = |mask: u32| {
+        let text = format!(
+            "version: 1\nname: sample\narches: [{}]\nimages:\n  data:\n    dockerfile: images/Dockerfile\n    context: .\n",
+            host()
+        );
+        let test = Test::new()
+            .without_builders()
+            .file("xbuild.yaml", text)
+            .file("images/Dockerfile", "FROM scratch\nCOPY data /data\n")
+            .file("data/one", "1")
+            .file("data/run", "#!/bin/sh\n");
+        let set = |name: &str, mode: u32| {
+            fs::set_permissions(test.path().join(name), std::os::unix::fs::PermissionsExt::from_mode(mode))
+                .expect("a mode");
+        };
+        set("data", 0o777 & !mask);
+        set("data/one", 0o666 & !mask);
+        set("data/run", 0o777 & !mask);
+        let test = test.git();
+        // What git does not know has the mode that somebody gave it.
+        fs::write(test.path().join("data/own"), "own").expect("a file");
+        fs::set_permissions(test.path().join("data/own"), std::os::unix::fs::PermissionsExt::from_mode(0o600))
+            .expect("a mode");
+        test.xbuild(["images"]).run();
+        skopeo(&test, &[], "sample/data:latest")["Layers"].clone()
+    };
+    let usual = checkout(0o022);
+    assert!(usual.is_array());
+    for mask in [0o002, 0o077] {
+        assert_eq!(checkout(mask), usual, "{mask:o}");
+    }
+}

@@ -57,6 +57,27 @@ fn a_commit_is_fetched_once_and_a_branch_is_asked_for() {
 }
 
 #[test]
+fn damage_to_a_commit_that_was_fetched_is_found() {
+    let server = server();
+    let test = project(&format!("{}#v1", server.url()));
+    test.xbuild(["images"]).run();
+    test.xbuild(["cache", "fsck"]).stdout_contains("the store is sound").run();
+    let bucket = test.store().path().join("repositories-v2");
+    let commit = fs::read_dir(&bucket).expect("a bucket").flatten().next().expect("a commit").path();
+    for (file, text) in [("tree/a", "other\n"), ("tree/added", "hello\n"), ("digest", "sha256:0")] {
+        let before = fs::read(commit.join(file)).ok();
+        fs::write(commit.join(file), text).expect("its owner may");
+        let found = test.xbuild(["cache", "fsck"]).status(1).stdout_contains("1 damaged").run().stdout;
+        assert!(found.contains("repositories-v2") && found.contains("when it was fetched"), "{file}: {found}");
+        match before {
+            Some(bytes) => fs::write(commit.join(file), bytes).expect("its owner may"),
+            None => fs::remove_file(commit.join(file)).expect("its owner may"),
+        }
+    }
+    test.xbuild(["cache", "fsck"]).stdout_contains("the store is sound").run();
+}
+
+#[test]
 fn the_history_that_is_kept_is_the_same_for_everybody() {
     let server = server();
     let test = project(&format!("--keep-git-dir {}#v1", server.url()));

@@ -216,7 +216,7 @@ fn a_secret_lands_nowhere() {
     assert!(Image::of(&test, host()).read(0, "facts").starts_with("5 440"));
     let store = test.store().path();
     let buckets =
-        ["image-layers-v2", "image-steps-v2", "image-caches-v1", "layers-v1", "records-v1", "steps-v1", "tmp"];
+        ["image-layers-v3", "image-steps-v3", "image-caches-v1", "layers-v1", "records-v1", "steps-v1", "tmp"];
     for folder in buckets.iter().map(|bucket| store.join(bucket)).chain([test.path().to_owned()]) {
         assert_eq!(holding(&folder, secret.as_bytes()), Vec::<String>::new());
     }

@@ -163,10 +163,10 @@ fn damage_to_what_images_leave_is_found_and_mended() {
     let said = test.xbuild(["images"]).run().stdout;
     test.xbuild(["cache", "fsck"]).stdout_contains("the store is sound").run();
     let store = &test.store().path().canonicalize().expect("it is there");
-    let layers = || fs::read_dir(store.join("image-layers-v2")).expect("a bucket").flatten().map(|entry| entry.path());
+    let layers = || fs::read_dir(store.join("image-layers-v3")).expect("a bucket").flatten().map(|entry| entry.path());
     let own = layers().find(|layer| layer.join("root/made").exists()).expect("the layer of the RUN");
     let base = layers().find(|layer| layer.join("root/etc/debian_version").exists()).expect("the layer of the base");
-    let (step, examination) = (only(store.join("image-steps-v2")), only(store.join("examinations-v1")));
+    let (step, examination) = (only(store.join("image-steps-v3")), only(store.join("examinations-v1")));
     for path in [
         &own.join("root/made"),
         &own.join("listing"),
@@ -180,6 +180,11 @@ fn damage_to_what_images_leave_is_found_and_mended() {
         assert!(found.contains(&path.display().to_string()) && found.contains("1 damaged"), "{found}");
         flip(path);
     }
+    let stranger = base.join("root/etc/stranger");
+    fs::write(&stranger, "nobody has listed it").expect("its owner may");
+    let found = test.xbuild(["cache", "fsck"]).status(1).stdout_contains("1 damaged").run().stdout;
+    assert!(found.contains(&format!("{}: is not in the listing", stranger.display())), "{found}");
+    fs::remove_file(&stranger).expect("its owner may");
     test.xbuild(["cache", "fsck"]).stdout_contains("the store is sound").run();
 
     // A plain run does not trust a record that was changed, and makes again what is gone.
@@ -196,7 +201,7 @@ fn damage_to_what_images_leave_is_found_and_mended() {
 
     let list = test.xbuild(["cache", "ls"]).run().stdout;
     test.xbuild(["cache", "gc", "--unused", "0"]).run();
-    for bucket in ["image-layers-v2", "image-steps-v2", "image-caches-v1", "examinations-v1"] {
+    for bucket in ["image-layers-v3", "image-steps-v3", "image-caches-v1", "examinations-v1"] {
         assert!(list.contains(bucket), "{list}");
         assert_eq!(fs::read_dir(store.join(bucket)).expect("a bucket").count(), 0, "{bucket}");
     }

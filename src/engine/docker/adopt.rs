@@ -8,11 +8,11 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use super::builder;
 use crate::docker::{Client, Endpoint};
 use crate::domain::{Digest, Error, Event, Outcome, Result, ResultExt};
-use crate::engine::native::{make_mount_points, tree_digest};
+use crate::engine::native::make_mount_points;
 use crate::engine::{Assessment, Resolution, Resolved, Workshop, assess, layer_path, resolution_key};
 use crate::image::SavedImage;
 use crate::plan::{BuilderImage, Step, StepId, Work};
-use crate::store::{Bucket, Record};
+use crate::store::{Bucket, Record, tree_digest};
 
 /// So long an engine may take to answer: what it has can be made without it.
 const PATIENCE: Duration = Duration::from_secs(2);

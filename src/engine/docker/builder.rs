@@ -139,6 +139,8 @@ async fn build(
         args: proxies(),
         labels: labels(key),
         builder: preferred(client.facts()),
+        // Newer packages are no reason for an engine to run apt again.
+        no_cache: workshop.update,
         // Packages come over it, and an engine may have no other.
         host_network: true,
     };

@@ -11,11 +11,11 @@ use tokio::sync::{OnceCell, Semaphore};
 use super::builders::Builders;
 use super::left::Leftovers;
 use super::sources::Sources;
-use super::{builder, changes, emulation};
+use super::{access, builder, changes, emulation};
 use crate::docker::{
     Address, Client, Container, ContainerRequest, Endpoint, EngineFacts, ExecEnd, ExecRequest, Network,
 };
-use crate::domain::{Error, Outcome, Result, Stream};
+use crate::domain::{DockerAccess, Error, Outcome, Result, Stream};
 use crate::engine::native::sandbox::{Command, Exceeded, Exit, Notice};
 use crate::engine::session::{Engine, Interaction, OutputFolder, Session, Source, Tell};
 use crate::engine::{Assessment, LOOK, Workshop, unless_stopped};
@@ -102,27 +102,24 @@ impl DockerEngine {
             client.volume(&volume, &builder::labels(key)).await?;
             request.volumes.push((volume, CACHE.into()));
         }
-        let container = match self.sees_files.get() {
-            Some(true) => client.create(&sources.mounted(request, client.facts().selinux)).await?,
-            Some(false) => client.create(&request).await?,
-            None => {
-                // Where the folders are not there, some engines refuse the mounts, and others make empty ones.
-                let seen = match client.create(&sources.mounted(request.clone(), client.facts().selinux)).await {
-                    Ok(container) if sources.seen(&container).await? => Some(container),
-                    Ok(container) => {
-                        container.remove().await?;
-                        None
-                    }
-                    Err(_) => None,
-                };
-                let sees = seen.is_some();
-                let container = match seen {
-                    Some(container) => container,
-                    None => client.create(&request).await?,
-                };
-                self.sees_files.get_or_init(|| async { sees }).await;
-                container
+        if session.docker == Some(DockerAccess::Own) {
+            access::own(&mut request);
+        }
+        let mut container = None;
+        if self.sees_files.get().is_none() {
+            container = self.look(client, &request, &sources).await?;
+        }
+        let sees_files = self.sees_files.get() == Some(&true);
+        if session.docker == Some(DockerAccess::Host) {
+            access::host(&mut request, &self.endpoint, sees_files);
+            if let Some(container) = container.take() {
+                container.remove().await?;
             }
+        }
+        let request = if sees_files { sources.mounted(request, client.facts().selinux) } else { request };
+        let container = match container {
+            Some(container) => container,
+            None => client.create(&request).await.map_err(|error| access::without_socket(error, &request))?,
         };
         match self.sees_files.get() {
             Some(true) => sources.copy_inside(&container).await?,
@@ -134,7 +131,29 @@ impl DockerEngine {
         if let OutputFolder::Programs(folder) = session.output {
             super::sources::send_folder(&container, folder, OUTPUT).await?;
         }
+        if let Some(access) = session.docker
+            && let Err(error) = access::open(&container, access).await
+        {
+            container.remove().await?;
+            return Err(error);
+        }
         Ok(container)
+    }
+
+    /// Finds out whether the engine sees the files of this machine; the container that showed it, if it does.
+    async fn look(&self, client: &Client, request: &ContainerRequest, sources: &Sources) -> Result<Option<Container>> {
+        // Where the folders are not there, some engines refuse the mounts, and others make empty ones.
+        let seen = match client.create(&sources.mounted(request.clone(), client.facts().selinux)).await {
+            Ok(container) if sources.seen(&container).await? => Some(container),
+            Ok(container) => {
+                container.remove().await?;
+                None
+            }
+            Err(_) => None,
+        };
+        let sees = seen.is_some();
+        self.sees_files.get_or_init(|| async { sees }).await;
+        Ok(seen)
     }
 }
 

@@ -3,6 +3,7 @@
 //! A container lives as long as the session: its commands are run in it one by one, and it ends with the connection that
 //! holds it, so that nothing is left behind whatever ends xbuild.
 
+mod access;
 mod adopt;
 mod archive;
 mod builder;

@@ -5,7 +5,8 @@ use std::path::{Path, PathBuf};
 
 use super::root::{Root, RootRequest, open_root};
 use super::sandbox::{self, Mount, Network, Spec, Stdio, Waiting};
-use crate::domain::{Digest, Error, Outcome, Result, ResultExt};
+use super::socket::socket;
+use crate::domain::{Digest, DockerAccess, Error, Outcome, Result, ResultExt};
 use crate::engine::session::{Engine, Interaction, Left, OutputFolder, Session, Source, Tell};
 use crate::engine::{Assessment, Workshop, layer_path};
 use crate::plan::{BuilderImage, CACHE, OUTPUT, OutputFile, SOURCE, Step};
@@ -85,6 +86,11 @@ fn open(workshop: &Workshop, session: &Session<'_>) -> Result<(Spec, Folders)> {
     if session.cached {
         spec.mounts.push(cache_mount(workshop, session.root)?);
     }
+    match session.docker {
+        None => {}
+        Some(DockerAccess::Host) => spec.mounts.push(socket()?),
+        Some(DockerAccess::Own) => return Err(Error::bug("a sandbox cannot hold a daemon, and a plan asks for one")),
+    }
     spec.emulators.extend(session.emulator.clone());
     spec.commands.clone_from(&session.commands);
     spec.parallel = session.parallel;
@@ -122,7 +128,10 @@ fn cache_mount(workshop: &Workshop, root: &Root) -> Result<Mount> {
 }
 
 /// A regular file below the first of some folders that has it, by a path that leads nowhere else.
-fn inside(roots: &[impl AsRef<Path>], path: &str) -> Result<PathBuf> {
+///
+/// # Errors
+/// A build error that says what is wrong with it.
+pub(in crate::engine) fn inside(roots: &[impl AsRef<Path>], path: &str) -> Result<PathBuf> {
     let absent = || "it is not there".to_owned();
     let root = roots.iter().map(AsRef::as_ref).find(|root| root.join(path).symlink_metadata().is_ok());
     let root = root.ok_or_else(|| Error::build(absent()))?;

@@ -8,7 +8,7 @@ use super::copy::{Copier, plain};
 use super::files::{Files, Found, Kind};
 use super::folders::Folders;
 use super::stage::Digested;
-use crate::domain::{Digest, Error, Result, ResultExt};
+use crate::domain::{ContentDigest, Digest, Error, Result, ResultExt};
 use crate::image::compression;
 use crate::image::layer::{Content, Entry, Stamp};
 
@@ -40,7 +40,12 @@ pub(super) fn is_archive(path: &Path) -> Result<bool> {
 ///
 /// # Errors
 /// An archive that is damaged, or that leads out of the destination.
-pub(super) fn unpack(copier: &mut Copier<'_, '_>, folders: &Folders<'_>, path: &Path, digest: Digest) -> Result<()> {
+pub(super) fn unpack(
+    copier: &mut Copier<'_, '_>,
+    folders: &Folders<'_>,
+    path: &Path,
+    digest: ContentDigest,
+) -> Result<()> {
     let identity = Digest::of_json(&("archive", digest));
     let failed = || format!("cannot unpack {}", path.display());
     folders.of_archive(&identity, compression::any(path)?, None).context(failed)?;
@@ -89,7 +94,7 @@ fn inside(copier: &Copier<'_, '_>, destination: &Path, folder: &Path) -> Result<
 impl Copier<'_, '_> {
     /// Copies a file that is in no tree, under a name of its own.
     pub(super) fn file(&mut self, file: &Digested, name: &Path, mode: u32) -> Result<()> {
-        let (source, digest): (PathBuf, Digest) = file.clone();
+        let (source, digest) = file.clone();
         let failed = || format!("cannot read {}", source.display());
         let metadata = source.metadata().or_environment(failed)?;
         let stamp = Stamp::kept(metadata.len());

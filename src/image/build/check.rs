@@ -1,6 +1,7 @@
 //! Compares what builds have left in the store with what it says of itself.
 
 use std::fs;
+use std::os::unix::fs::FileTypeExt;
 use std::path::Path;
 
 use super::folders::{LISTING, ROOT};
@@ -8,7 +9,7 @@ use super::listing;
 use super::run::StepRecord;
 use crate::domain::{Digest, Result, ResultExt};
 use crate::image::layer::{Content, Entries};
-use crate::store::{Bucket, Damage, Store, file_digest};
+use crate::store::{Bucket, Damage, Store, content_digest};
 
 /// Reads all layers, step records and caches of images, and lists what is not what it should be. What commands keep in
 /// their caches is their own.
@@ -21,7 +22,11 @@ pub fn check_store(store: &Store) -> Result<Vec<Damage>> {
         let path = place.join(LISTING);
         let read = fs::read(&path).or_environment(|| "cannot read the listing".into());
         match read.and_then(|bytes| listing::read(&bytes, &place.join(ROOT))) {
-            Ok(entries) => check_layer(&place.join(ROOT), &entries, &mut damages),
+            Ok(entries) => {
+                let root = place.join(ROOT);
+                check_layer(&root, &entries, &mut damages);
+                damages.extend(strangers(&root, Path::new(""), &entries)?);
+            }
             Err(error) => damages.push(Damage { path, problem: error.to_string() }),
         }
     }
@@ -44,12 +49,29 @@ fn key(path: &Path) -> Option<Digest> {
     format!("sha256:{}", path.file_stem()?.to_str()?).parse().ok()
 }
 
+/// What is below a folder of a layer and not in its listing. Sockets and deletions of what was never there are left where
+/// commands have left them, and so are folders that a command only looked into: nothing comes of them.
+fn strangers(root: &Path, folder: &Path, entries: &Entries) -> Result<Vec<Damage>> {
+    let mut found = Vec::new();
+    let failed = || format!("cannot read {}", root.join(folder).display());
+    for entry in fs::read_dir(root.join(folder)).or_environment(failed)? {
+        let entry = entry.or_environment(failed)?;
+        let (kind, inside) = (entry.file_type().or_environment(failed)?, folder.join(entry.file_name()));
+        if kind.is_dir() {
+            found.extend(strangers(root, &inside, entries)?);
+        } else if !entries.contains_key(&inside) && !kind.is_socket() && !kind.is_char_device() {
+            found.push(Damage { path: entry.path(), problem: "is not in the listing of its layer".into() });
+        }
+    }
+    Ok(found)
+}
+
 /// What not every user can make, such as devices, stands in the listing alone.
 fn check_layer(root: &Path, entries: &Entries, damages: &mut Vec<Damage>) {
     for (path, entry) in entries {
         let place = root.join(path);
         let problem = match (&entry.content, place.symlink_metadata()) {
-            (Content::File { digest, .. }, Ok(metadata)) if metadata.is_file() => match file_digest(&place) {
+            (Content::File { digest, .. }, Ok(metadata)) if metadata.is_file() => match content_digest(&place) {
                 Ok(found) if found == *digest => None,
                 Ok(found) => Some(format!("has digest {found}, its listing says {digest}")),
                 Err(error) => Some(error.to_string()),

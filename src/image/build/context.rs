@@ -7,7 +7,7 @@ use std::path::{Component, Path, PathBuf};
 use std::{fs, io};
 
 use super::files::{Files, Found, Kind, parts};
-use crate::domain::{Digest, Error, Result, ResultExt};
+use crate::domain::{ContentDigest, Error, Result, ResultExt};
 use crate::image::Ignore;
 use crate::image::layer::{Content, Entry, Stamp};
 
@@ -27,7 +27,9 @@ pub struct Context<'a> {
     /// What of the folder is not in the context.
     pub ignore: &'a Ignore,
     /// The digest of a file's content; may remember what it has read.
-    pub digest: &'a (dyn Fn(&Path) -> Result<Digest> + Sync),
+    pub digest: &'a (dyn Fn(&Path) -> Result<ContentDigest> + Sync),
+    /// The mode that a file, or a folder where the second says so, counts as having, of the one that it has.
+    pub mode: &'a (dyn Fn(&Path, bool, u32) -> u32 + Sync),
 }
 
 impl Context<'_> {
@@ -160,7 +162,8 @@ impl Files for Context<'_> {
             Kind::Symlink(target) => Ok(Entry::new(Content::Symlink(target.clone()), 0o777, ROOT)),
             Kind::Directory => {
                 // A folder that is there only because of a file put into it has no mode of its own.
-                let mode = fs::metadata(&path).map_or(0o755, |metadata| metadata.permissions().mode() & 0o7777);
+                let mode = fs::metadata(&path)
+                    .map_or(0o755, |metadata| (self.mode)(&path, true, metadata.permissions().mode() & 0o7777));
                 Ok(Entry::new(Content::Directory, mode, ROOT))
             }
             Kind::Other => {
@@ -169,7 +172,7 @@ impl Files for Context<'_> {
                 let metadata = fs::metadata(&source).or_usage(failed)?;
                 let stamp = Stamp::of(&metadata);
                 let digest = (self.digest)(&source)?;
-                let mode = metadata.permissions().mode() & 0o7777;
+                let mode = (self.mode)(&source, false, metadata.permissions().mode() & 0o7777);
                 Ok(Entry::new(Content::File { source, digest, stamp }, mode, ROOT))
             }
         }

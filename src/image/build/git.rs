@@ -44,6 +44,7 @@ impl StageBuild<'_> {
             files: &BTreeMap::new(),
             ignore: &Ignore::default(),
             digest: self.request.context.digest,
+            mode: &|_, _, mode| mode,
         };
         let found = files.resolve(Path::new(&reference.folder))?.filter(Found::is_folder).ok_or_else(|| {
             let text = format!("{reference} has no folder '{}' in the commit {commit}", reference.folder);

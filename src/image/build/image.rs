@@ -10,7 +10,7 @@ use super::request::{Base, Request, Services, Target};
 use super::settings::Settings;
 use super::stack::{Packing, Stack};
 use super::stage::{Digested, FinishedStage, StageBuild, on_build, trigger};
-use crate::domain::{Arch, Digest, Error, Result, ResultExt};
+use crate::domain::{Arch, ContentDigest, Digest, Error, Result, ResultExt};
 use crate::image::dockerfile::{Graph, PlannedStage, Source, Triggers};
 use crate::image::{
     BuiltLayer, Descriptor, Dockerfile, Index, Layout, Manifest, Platform, Runtime, Scope, Step, Word, media_type, time,
@@ -112,13 +112,12 @@ impl Stages {
 
     /// A file with this text, for as long as the image is built.
     pub(super) fn text(&self, bytes: &[u8]) -> Result<Digested> {
-        let digest = Digest::of(bytes);
-        let path = self.scratch.path().join(digest.hex());
+        let path = self.scratch.path().join(Digest::of(bytes).hex());
         let failed = || format!("cannot write {}", path.display());
         let mut file = tempfile::NamedTempFile::new_in(self.scratch.path()).or_environment(failed)?;
         file.write_all(bytes).or_environment(failed)?;
         file.persist(&path).or_environment(failed)?;
-        Ok((path, digest))
+        Ok((path, ContentDigest::of(bytes)))
     }
 }
 

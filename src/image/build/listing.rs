@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use crate::domain::{Digest, Error, Result, ResultExt};
+use crate::domain::{ContentDigest, Digest, Error, Result, ResultExt};
 use crate::image::layer::{Content, Device, Entries, Entry, Stamp};
 
 /// An entry; names and values may be any bytes, see [`encode`].
@@ -29,7 +29,7 @@ struct Line {
 enum What {
     Folder,
     OpaqueFolder,
-    File(Digest, u64),
+    File(ContentDigest, u64),
     Symlink(String),
     HardLink(String),
     Character(u32, u32),
@@ -133,7 +133,7 @@ mod tests {
         let mut special = Entry::new(Content::CharDevice(Device { major: 1, minor: 3 }), 0o4755, (7, 8));
         special.mtime = Some(12);
         special.xattrs.insert("security.capability".into(), vec![0, 1, 255, b'%']);
-        let file = Content::File { source: "/layer/a%".into(), digest: Digest::of("x"), stamp: Stamp::kept(1) };
+        let file = Content::File { source: "/layer/a%".into(), digest: ContentDigest::of("x"), stamp: Stamp::kept(1) };
         let entries = Entries::from([
             (PathBuf::from("a%"), Entry::new(file, 0o644, (0, 0))),
             (PathBuf::from(OsStr::from_bytes(b"\xff%/\xc3\xa4")), special),

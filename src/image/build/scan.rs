@@ -12,9 +12,9 @@ use rustix::io::Errno;
 
 use super::folders::Ownership;
 use super::view::View;
-use crate::domain::{Digest, DigestReader, Error, Result, ResultExt};
+use crate::domain::{Error, Result, ResultExt};
 use crate::image::layer::{Content, Device, Entries, Entry, Stamp, Xattrs};
-use crate::store::remove_tree;
+use crate::store::{content_digest, remove_tree};
 
 /// What overlay file systems keep for themselves.
 const OVERLAY: &[u8] = b"user.overlay.";
@@ -141,7 +141,7 @@ impl Scan<'_> {
                 links.insert(metadata.ino(), path.to_owned());
             }
             if kind.is_file() {
-                let digest = digest(on_disk)?;
+                let digest = content_digest(on_disk)?;
                 Content::File { source: on_disk.to_owned(), digest, stamp: Stamp::kept(metadata.len()) }
             } else if kind.is_fifo() {
                 Content::Fifo
@@ -185,13 +185,6 @@ impl Scan<'_> {
 fn is_same_folder(there: &Entry, entry: &Entry) -> bool {
     there.content.is_directory()
         && (there.mode, there.uid, there.gid, &there.xattrs) == (entry.mode, entry.uid, entry.gid, &entry.xattrs)
-}
-
-fn digest(path: &Path) -> Result<Digest> {
-    let failed = || format!("cannot read {}", path.display());
-    let mut reader = DigestReader::new(fs::File::open(path).or_environment(failed)?);
-    std::io::copy(&mut reader, &mut std::io::sink()).or_environment(failed)?;
-    Ok(reader.finish().0)
 }
 
 /// The extended attributes of a file, and whether the overlay says that it hides what is below.

@@ -219,12 +219,14 @@ impl StageBuild<'_> {
             (self.services.tell)(Note::Warning(text));
         }
         if instruction.unpack == Some(true) && super::add::is_archive(&path)? {
-            return super::add::unpack(copier, self.request.folders, &path, digest);
+            let content = (self.request.context.digest)(&path)?;
+            return super::add::unpack(copier, self.request.folders, &path, content);
         }
         let path_of_url = url.split(['?', '#']).next().unwrap_or(url);
         let name = path_of_url.splitn(4, '/').nth(3).and_then(|path| path.rsplit('/').next()).unwrap_or_default();
         let name = if name.is_empty() { "__unnamed__" } else { name };
-        copier.file(&(path, digest), Path::new(name), 0o600)
+        let content = (self.request.context.digest)(&path)?;
+        copier.file(&(path, content), Path::new(name), 0o600)
     }
 
     /// ADD of what is in a tree: archives are unpacked, all else is copied.
@@ -265,4 +267,4 @@ pub(super) fn on_build(steps: &[Step]) -> impl Iterator<Item = &OnBuild> {
 }
 
 /// A file with its digest.
-pub(super) type Digested = (PathBuf, crate::domain::Digest);
+pub(super) type Digested = (PathBuf, crate::domain::ContentDigest);

@@ -13,7 +13,7 @@ use std::sync::Mutex;
 use std::time::{Duration, SystemTime};
 
 use super::*;
-use crate::domain::{Arch, Digest, Error, Result};
+use crate::domain::{Arch, ContentDigest, Digest, Error, Result};
 use crate::store::Store;
 
 /// A context and a layout.
@@ -72,8 +72,9 @@ impl Case {
     ) -> Result<BuiltImage> {
         let cache = LayerCache::open(&self.dir.path().join("cache")).unwrap().with_threads(self.threads);
         let (dir, store, layout, target) = (self.context(), self.store(), self.layout(), target());
-        let digest = |path: &Path| Ok(Digest::of(fs::read(path).unwrap()));
-        let context = Context { dir: &dir, files: &self.files, ignore: &self.ignore, digest: &digest };
+        let digest = |path: &Path| Ok(ContentDigest::of(fs::read(path).unwrap()));
+        let context =
+            Context { dir: &dir, files: &self.files, ignore: &self.ignore, digest: &digest, mode: &|_, _, mode| mode };
         let request = Request {
             file: &Dockerfile::parse(text)?,
             context: &context,

@@ -15,7 +15,7 @@ use rustix::io::Errno;
 
 use super::super::archive::Piece;
 use super::super::layer::{Device, Xattrs};
-use crate::domain::{Digest, DigestWriter, Error, Result, ResultExt};
+use crate::domain::{ContentDigest, ContentWriter, Error, Result, ResultExt};
 
 const FOLDER: OFlags = OFlags::PATH.union(OFlags::DIRECTORY).union(OFlags::NOFOLLOW).union(OFlags::CLOEXEC);
 
@@ -103,7 +103,7 @@ impl Root {
         data: &mut impl Read,
         metadata: &Metadata,
         xattrs: &Xattrs,
-    ) -> Result<Digest> {
+    ) -> Result<ContentDigest> {
         let mut buffer = std::mem::take(&mut self.buffer);
         let (folder, name) = self.place(path)?;
         let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
@@ -230,8 +230,14 @@ fn bearable(result: Result<(), Errno>) -> Result<(), Errno> {
 }
 
 /// Writes a file, with holes where no piece is.
-fn fill(file: &mut File, size: u64, pieces: &[Piece], data: &mut impl Read, buffer: &mut [u8]) -> io::Result<Digest> {
-    let mut digest = DigestWriter::new(io::sink());
+fn fill(
+    file: &mut File,
+    size: u64,
+    pieces: &[Piece],
+    data: &mut impl Read,
+    buffer: &mut [u8],
+) -> io::Result<ContentDigest> {
+    let mut digest = ContentWriter::default();
     let mut end = 0;
     for piece in pieces {
         io::copy(&mut io::repeat(0).take(piece.offset - end), &mut digest)?;
@@ -252,5 +258,5 @@ fn fill(file: &mut File, size: u64, pieces: &[Piece], data: &mut impl Read, buff
     io::copy(&mut io::repeat(0).take(size - end), &mut digest)?;
     // Neither does a hole at the end write anything, nor a piece of no bytes behind it.
     file.set_len(size)?;
-    Ok(digest.finish().0)
+    Ok(digest.finish())
 }

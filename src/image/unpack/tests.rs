@@ -6,7 +6,7 @@ use std::os::unix::fs::{FileTypeExt, MetadataExt};
 
 use super::super::layer::{Content, Device, Entries, Entry, Stamp, write_tar};
 use super::*;
-use crate::domain::{Digest, Result};
+use crate::domain::{ContentDigest, Result};
 use std::path::{Path, PathBuf};
 
 /// An archive in the making, header by header.
@@ -138,7 +138,7 @@ fn what_an_archive_says_is_there() {
     let of = |name: &str| &entries[Path::new(name)];
     assert_eq!((of("usr").uid, of("usr").gid, of("usr").mtime), (7, 8, Some(1_000)));
     // The first name in order is the file, whatever the order in the archive.
-    assert!(matches!(&of("usr/again").content, Content::File { digest, .. } if *digest == Digest::of("text")));
+    assert!(matches!(&of("usr/again").content, Content::File { digest, .. } if *digest == ContentDigest::of("text")));
     assert_eq!(of("usr/program").content, Content::HardLink("usr/again".into()));
     assert_eq!(of("usr/program").mode, 0o4755);
     assert_eq!(of("lib64").content, Content::Symlink("/usr/lib64".into()));
@@ -425,7 +425,7 @@ fn holes_are_zeros() {
         assert_eq!(entries.len(), 2);
         assert!(fs::read(place.root().join("hole")).unwrap() == expected);
         let Content::File { digest, .. } = &entries[Path::new("hole")].content else { panic!() };
-        assert_eq!(*digest, Digest::of(&expected));
+        assert_eq!(*digest, ContentDigest::of(&expected));
     }
     for map in ["0,4,2,4", "0,4,8192", "0,4,8192,5", "8192,4,0,4", "0,4,18446744073709551615,4", "0,4,9000,4", ""] {
         let records: &[(&str, &[u8])] = &[("GNU.sparse.size", b"8296"), ("GNU.sparse.map", map.as_bytes())];
@@ -512,7 +512,7 @@ fn what_is_packed_comes_out_again() {
     let place = Place::new();
     let file = place.0.path().join("outside");
     let metadata = file.metadata().unwrap();
-    let content = Content::File { source: file, digest: Digest::of("untouched"), stamp: Stamp::of(&metadata) };
+    let content = Content::File { source: file, digest: ContentDigest::of("untouched"), stamp: Stamp::of(&metadata) };
     let entry = |content: Content| Entry { mtime: Some(5), ..Entry::new(content, 0o640, (3, 4)) };
     let mut first = entry(content);
     first.xattrs.insert("user.note".into(), b"\n=\n".to_vec());

@@ -13,7 +13,7 @@ use super::super::archive::{Archive, Kind, Member};
 use super::super::layer::{Content, Device, Entries, Entry, OPAQUE, Stamp, WHITEOUT, Xattrs};
 use super::Limits;
 use super::root::{Metadata, Root};
-use crate::domain::{Digest, Error, Result, ResultExt};
+use crate::domain::{ContentDigest, Error, Result, ResultExt};
 
 /// The longest target of a link that the kernel takes.
 const MAX_TARGET: usize = 4095;
@@ -58,7 +58,7 @@ pub fn unpack(reader: impl Read, into: &Path, limits: &Limits) -> Result<Entries
 struct LinkedFile {
     names: BTreeSet<PathBuf>,
     entry: Entry,
-    digest: Digest,
+    digest: ContentDigest,
 }
 
 /// What stands under a name.

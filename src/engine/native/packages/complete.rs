@@ -12,10 +12,9 @@ use crate::domain::{Digest, Error, Result, ResultExt};
 use crate::engine::native::configure;
 use crate::engine::native::root::{RootRequest, open_root};
 use crate::engine::native::sandbox::Network;
-use crate::engine::native::tree_digest;
 use crate::engine::{Workshop, layer_path};
 use crate::plan::{CACHE, OUTPUT, SOURCE};
-use crate::store::Record;
+use crate::store::{Record, tree_digest};
 
 /// Configures a layer whose packages are unpacked, and moves it into the store.
 pub(super) fn complete(

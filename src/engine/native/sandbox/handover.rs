@@ -14,8 +14,8 @@ use nix::unistd::dup2_stdin;
 use crate::domain::{Error, Result, ResultExt};
 
 /// Starts a command that calls [`take`] first, and has this standard input then; our end of its socket.
-pub(super) fn spawn(command: &mut Command, stdin: BorrowedFd<'_>) -> Result<(Child, UnixStream)> {
-    let failed = || "cannot start a sandbox".to_owned();
+pub(in crate::engine) fn spawn(command: &mut Command, stdin: BorrowedFd<'_>) -> Result<(Child, UnixStream)> {
+    let failed = || "cannot start xbuild again".to_owned();
     let (socket, theirs) = UnixStream::pair().or_environment(failed)?;
     let child = command.stdin(Stdio::from(OwnedFd::from(theirs))).spawn().or_environment(failed)?;
     // The command keeps the other end: as long as it is open here, nobody would hear that the child has ended.
@@ -28,7 +28,7 @@ pub(super) fn spawn(command: &mut Command, stdin: BorrowedFd<'_>) -> Result<(Chi
 }
 
 /// The socket that [`spawn`] gave this process, whose standard input is the true one from here on.
-pub(super) fn take() -> Result<UnixStream> {
+pub(in crate::engine) fn take() -> Result<UnixStream> {
     let failed = || "no socket from the parent".to_owned();
     let socket = UnixStream::from(std::io::stdin().as_fd().try_clone_to_owned().or_bug(failed)?);
     let mut byte = [0];

@@ -71,7 +71,11 @@ fn run(isolation: &Isolation, socket: &UnixStream) -> Result<()> {
     Init::new(&spec, socket)?.run()
 }
 
-fn limit_processors(count: Option<usize>) -> Result<()> {
+/// Lets this process, and all that it starts, use only so many processors.
+///
+/// # Errors
+/// An environment error when the kernel refuses.
+pub(in crate::engine) fn limit_processors(count: Option<usize>) -> Result<()> {
     let Some(count) = count else { return Ok(()) };
     let failed = || "cannot limit the processors of the sandbox".to_owned();
     let allowed = sched_getaffinity(Pid::this()).or_environment(failed)?;

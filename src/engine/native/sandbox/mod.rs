@@ -20,7 +20,9 @@ mod spec;
 
 pub use binfmt::registration;
 pub use child::main as child_main;
+pub(in crate::engine) use handover::{spawn as hand_over, take as take_over};
 pub use identity::Identity;
+pub(in crate::engine) use init::limit_processors;
 pub use namespace::{ARGUMENT as NAMESPACE_ARGUMENT, enter as enter_namespace, main as namespace_main};
 pub use parent::{Ending, Exceeded, Exit, Notice, Stop, Waiting, run, run_one};
 pub use spec::{Command, Emulator, Isolation, Limits, Network, Root, Spec, Stdio, User};

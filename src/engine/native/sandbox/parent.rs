@@ -103,7 +103,11 @@ impl Stop {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn watch(&self, socket: &UnixStream) -> Result<u64> {
+    /// Has a socket shut down when everything is to stop; the number is for [`Stop::forget`].
+    ///
+    /// # Errors
+    /// [`Error::interrupted`] if that was said already.
+    pub(in crate::engine) fn watch(&self, socket: &UnixStream) -> Result<u64> {
         let copy = socket.try_clone().or_environment(|| "cannot watch a sandbox".into())?;
         let mut stopping = self.lock();
         if stopping.stopped {
@@ -115,7 +119,8 @@ impl Stop {
         Ok(number)
     }
 
-    fn forget(&self, number: u64) {
+    /// Lets go of a socket.
+    pub(in crate::engine) fn forget(&self, number: u64) {
         self.lock().sockets.retain(|(other, _)| *other != number);
     }
 }

@@ -103,8 +103,9 @@ while :; do
 done
 ";
 
-const OF_ROOT: &str =
-    "dockerd --host unix:///exchange/socket --data-root /exchange/data --exec-root /run/docker OPTIONS";
+/// It listens at the usual place too, which its own containers can mount.
+const OF_ROOT: &str = "dockerd --host unix:///exchange/socket --host unix:///run/docker.sock \
+    --data-root /exchange/data --exec-root /run/docker OPTIONS";
 
 const WITHOUT_NETWORK: &str = "--bridge none --iptables=false --ip6tables=false --ip-forward=false --ip-masq=false";
 

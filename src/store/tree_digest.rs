@@ -1,4 +1,4 @@
-//! The digest of an unpacked layer.
+//! The digest of a folder in the store.
 
 use std::fs::{self, File};
 use std::os::unix::ffi::OsStrExt;
@@ -8,7 +8,7 @@ use std::path::Path;
 use crate::domain::{Digest, Result, ResultExt};
 
 /// The digest of a folder's paths, types, modes, link targets and contents. Times and owners do not count: who unpacked
-/// a layer, and when, makes no difference to what is built in it.
+/// a layer or fetched a commit, and when, makes no difference to what comes of it.
 ///
 /// # Errors
 /// An environment error when something in it cannot be read.
