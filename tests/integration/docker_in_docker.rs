@@ -4,7 +4,7 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 
-use crate::support::{Docker, Files, Imports, Release, Test, host};
+use crate::support::{Docker, Files, Identity, Imports, Podman, Release, Test, host};
 
 /// The way that a program takes here: an image is made of it, and it comes back out of a container.
 fn project(access: &str) -> String {
@@ -100,6 +100,26 @@ fn an_engine_of_its_own() {
         is_built(&test.dist(""));
         assert_eq!(left(&docker), [""; 0], "{files:?}");
     }
+}
+
+#[test]
+fn podmans_engine_in_its_container() {
+    let Some(podman) = Podman::start(Identity::Own, Files::Seen) else { return };
+    let test = with_layers(sample("host"));
+    test.xbuild(["--engine", &format!("docker={}", podman.endpoint()), "binaries"]).run();
+    is_built(&test.dist(""));
+}
+
+#[test]
+fn an_engine_of_its_own_in_podman() {
+    let Some(podman) = Podman::start(Identity::Own, Files::Seen) else { return };
+    let test = with_layers(sample("own"));
+    test.xbuild(["--engine", &format!("docker={}", podman.endpoint()), "binaries"]).run();
+    is_built(&test.dist(""));
+    assert_eq!(
+        podman.must(["volume", "ls", "--quiet"]).lines().filter(|name| !name.starts_with("xbuild-cache-")).count(),
+        0
+    );
 }
 
 /// A builder without the daemon is what its definition says here.

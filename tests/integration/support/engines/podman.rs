@@ -13,7 +13,7 @@ use super::packages::Packages;
 use crate::support::{Identity, skip};
 
 const PACKAGES: Packages =
-    Packages { name: "podman", suite: "forky", names: &["podman", "crun", "uidmap", "busybox-static"] };
+    Packages { name: "podman", suite: "forky", names: &["podman", "crun", "catatonit", "uidmap", "busybox-static"] };
 
 /// What a user runs. Containers have the network of the tests, where Podman would else set up one of its own.
 const SERVICE: &str = r#"
