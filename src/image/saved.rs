@@ -4,11 +4,9 @@ use std::fs::{self, File};
 use std::io::BufReader;
 use std::path::{Component, Path, PathBuf};
 
-use nix::sys::stat::{Mode, SFlag, makedev, mknod};
 use serde::Deserialize;
 
 use super::export::filesystem_folder;
-use super::layer::Content;
 use super::unpack::{Limits, unpack};
 use super::{ImageConfig, MergedImage, compression};
 use crate::domain::{Error, Result, ResultExt};
@@ -72,16 +70,7 @@ impl SavedImage {
     /// As for [`SavedImage::unpack_lowest`].
     pub fn unpack_one(&self, number: usize, into: &Path) -> Result<()> {
         let layer = self.layers.get(number).ok_or_else(|| Error::bug("a layer that is not there"))?;
-        let entries = unpack(compression::any(layer)?, into, &Limits::default())?;
-        for (path, _) in entries.iter().filter(|(_, entry)| entry.content == Content::Whiteout) {
-            let place = into.join(path);
-            if let Some(parent) = place.parent() {
-                fs::create_dir_all(parent).or_environment(|| format!("cannot make {}", parent.display()))?;
-            }
-            mknod(&place, SFlag::S_IFCHR, Mode::empty(), makedev(0, 0))
-                .or_environment(|| format!("cannot make {}", place.display()))?;
-        }
-        Ok(())
+        unpack(compression::any(layer)?, into, &Limits::default()).map(drop)
     }
 }
 
