@@ -47,7 +47,7 @@ with_docker() {
 
 # What earlier runs have compiled.
 empty_caches() {
-  $docker volume ls -q | grep '^xbuild-cache-' | xargs -r "$docker" volume rm >>"$log" 2>&1 || fail "docker volume rm"
+  $docker volume ls -q --filter name=xbuild-cache- | xargs -r "$docker" volume rm >>"$log" 2>&1 || fail "docker volume rm"
 }
 
 # The commands of a plan's programs and of what prepares them, as a shell script: xbuild plan shows them as one would type
