@@ -16,7 +16,9 @@ line_engine() {
   with_docker "$project" toolchain --arch s390x >>"$log" 2>&1 || fail "toolchain --engine docker"
   with_docker "$project" plan --arch s390x >"$work/plan" 2>>"$log" || fail "plan"
   commands_of "$work/plan" >"$work/commands"
-  image=$($docker images --format '{{.Repository}}:{{.Tag}}' xbuild-builder | head -n 1)
+  # The one that has what all of the programs need; its name goes on after the part of the key that the plan shows.
+  image=xbuild-builder:$(awk '/^builder\/.*libpcap/ { getline; print $2; exit }' "$work/plan")
+  image=$($docker images --format '{{.Repository}}:{{.Tag}}' xbuild-builder | grep "^$image") || fail "docker images"
   for ((run = 0; run < $(how_often 3); run++)); do
     printf '\n// %s\n' "$run" >>"$project/cmd/witness/main.go"
     empty_caches

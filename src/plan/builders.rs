@@ -93,6 +93,7 @@ impl Planner<'_> {
         let targets: Vec<Arch> = target.into_iter().collect();
         let host = target.map_or(self.facts.builder_host, |target| self.facts.host_of(target));
         let dockerfile = render_builders(project, host, &targets, components, libraries)?;
+        let bare = render_builders(project, host, &targets, components, &[])?;
         let stage = target.map_or(COMMON, Arch::name);
         let machines = BTreeMap::new();
         let facts = Facts { host, builder_host: host, builders: Builders::Layers, machines, ..self.facts.clone() };
@@ -107,7 +108,14 @@ impl Planner<'_> {
         ]);
         let inputs = [("dockerfile", Digest::of(dockerfile.as_bytes()).to_string())];
         let base = project.toolchain.base.image.clone();
-        let image = BuilderImage { dockerfile, stage: stage.to_owned(), base, layers: layers.plan.steps, stack };
+        let image = BuilderImage {
+            dockerfile,
+            stage: stage.to_owned(),
+            base,
+            compilers: Digest::of(bare.as_bytes()),
+            layers: layers.plan.steps,
+            stack,
+        };
         Ok(self.add(id, target, Vec::new(), &inputs, Work::Builder(image)))
     }
 }

@@ -8,7 +8,7 @@ use std::time::Duration;
 use serde::Serialize;
 
 use crate::config::{BaseSource, Expansion, Naming, SourceArchive};
-use crate::domain::{Arch, DockerAccess, GlibcVersion, ImageName, Name};
+use crate::domain::{Arch, Digest, DockerAccess, GlibcVersion, ImageName, Name};
 
 /// Everything that is to be done. A step stands after those that it needs.
 #[derive(Debug, Clone, Default, Serialize)]
@@ -121,6 +121,8 @@ pub struct BuilderImage {
     pub stage: String,
     /// The image that the Dockerfile starts from.
     pub base: String,
+    /// Stands for the builder without its libraries: those with the same compilers share the compilers' caches.
+    pub compilers: Digest,
     /// The same builder as steps of the native engine: a store that has these layers need not build anything.
     #[serde(skip)]
     pub layers: Vec<Step>,

@@ -44,6 +44,11 @@ impl Builders {
         Ok(made)
     }
 
+    /// What the compilers' caches of a builder are called after.
+    pub(super) fn caches(&self, key: &Digest) -> Digest {
+        self.lock().get(key).map_or(*key, |known| known.image.compilers)
+    }
+
     /// Brings a builder to an engine that lacks it.
     pub(super) async fn bring(&self, client: &Client, workshop: &Workshop, key: &Digest) -> Result<()> {
         let known = self.lock().get(key).cloned().ok_or_else(|| {

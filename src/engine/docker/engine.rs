@@ -98,8 +98,9 @@ impl DockerEngine {
             ..ContainerRequest::default()
         };
         if session.cached {
-            let volume = format!("xbuild-cache-{}", key.short());
-            client.volume(&volume, &builder::labels(key)).await?;
+            let caches = self.builders.caches(key);
+            let volume = format!("xbuild-cache-{}", caches.short());
+            client.volume(&volume, &builder::labels(&caches)).await?;
             request.volumes.push((volume, CACHE.into()));
         }
         if session.docker == Some(DockerAccess::Own) {
@@ -117,14 +118,17 @@ impl DockerEngine {
             }
         }
         let request = if sees_files { sources.mounted(request, client.facts().selinux) } else { request };
+        let copied = container.is_some();
         let container = match container {
             Some(container) => container,
             None => client.create(&request).await.map_err(|error| access::without_socket(error, &request))?,
         };
-        match self.sees_files.get() {
-            Some(true) => sources.copy_inside(&container).await?,
-            _ => sources.send(&container).await?,
+        match (sees_files, copied) {
+            (true, true) => {}
+            (true, false) => _ = sources.copy_inside(&container).await?,
+            (false, _) => sources.send(&container).await?,
         }
+        sources.prepare(&container).await?;
         if let Some(emulator) = &session.emulator {
             emulation::bring(&container, emulator).await?;
         }
@@ -140,11 +144,11 @@ impl DockerEngine {
         Ok(container)
     }
 
-    /// Finds out whether the engine sees the files of this machine; the container that showed it, if it does.
+    /// Finds out whether the engine sees the files of this machine; the container that showed it by copying them, if so.
     async fn look(&self, client: &Client, request: &ContainerRequest, sources: &Sources) -> Result<Option<Container>> {
         // Where the folders are not there, some engines refuse the mounts, and others make empty ones.
         let seen = match client.create(&sources.mounted(request.clone(), client.facts().selinux)).await {
-            Ok(container) if sources.seen(&container).await? => Some(container),
+            Ok(container) if sources.copy_inside(&container).await? => Some(container),
             Ok(container) => {
                 container.remove().await?;
                 None

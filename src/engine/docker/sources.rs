@@ -8,7 +8,7 @@ use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
 use crate::docker::{Bind, Container, ContainerRequest, ExecRequest};
-use crate::domain::{Error, Result, ResultExt, Stream};
+use crate::domain::{Error, Result, ResultExt};
 use crate::engine::session::{Session, Source};
 use crate::engine::{Workshop, layer_path};
 use crate::plan::{OUTPUT, SOURCE};
@@ -65,27 +65,16 @@ impl Sources {
         request
     }
 
-    /// Whether a container that was made with the mounts sees what is here.
-    pub(super) async fn seen(&self, container: &Container) -> Result<bool> {
-        let mut text = Vec::new();
-        let path = format!("{PROBE}/word");
-        let request =
-            ExecRequest { argv: ["cat", &path].map(str::to_owned).to_vec(), cwd: "/".into(), ..ExecRequest::default() };
-        let mut told = |stream, bytes: &[u8]| {
-            if stream == Stream::Stdout {
-                text.extend_from_slice(bytes);
-            }
-        };
-        let end = container.exec(&request, &mut told).await?;
-        Ok(end.code == 0 && text == self.word.as_bytes())
-    }
-
-    /// Copies the mounted source to its place.
-    pub(super) async fn copy_inside(&self, container: &Container) -> Result<()> {
-        const COPY: &str = "mkdir -p \"$2\" \"$3\" && cd \"$1\" && \
-            find . -mindepth 1 -maxdepth 1 ! -path ./dist -exec cp -a -t \"$2\" -- {} +";
-        run(container, &["sh", "-euc", COPY, "sh", OUTSIDE, SOURCE, OUTPUT]).await?;
-        self.prepare(container).await
+    /// Copies the mounted source to its place; says whether what is mounted is what is here.
+    pub(super) async fn copy_inside(&self, container: &Container) -> Result<bool> {
+        const COPY: &str = "[ \"$(cat \"$1/word\")\" = \"$2\" ] || exit 64; \
+            mkdir -p \"$4\" \"$5\" && cd \"$3\" && \
+            find . -mindepth 1 -maxdepth 1 ! -path ./dist -exec cp -a -t \"$4\" -- {} +";
+        let argv = ["sh", "-euc", COPY, "sh", PROBE, &self.word, OUTSIDE, SOURCE, OUTPUT];
+        match code(container, &argv).await? {
+            (64, _) => Ok(false),
+            end => succeeded(end).map(|()| true),
+        }
     }
 
     /// Sends the source to its place.
@@ -98,11 +87,11 @@ impl Sources {
                 self.git_folders.iter().map(|folder| (folder.as_path(), folder.as_path())).collect();
             send(container, &folders, &|_| true).await?;
         }
-        self.prepare(container).await
+        Ok(())
     }
 
     /// Lays what the project's preparation changed over the source.
-    async fn prepare(&self, container: &Container) -> Result<()> {
+    pub(super) async fn prepare(&self, container: &Container) -> Result<()> {
         let Some(layer) = &self.prepared else { return Ok(()) };
         let mut gone = Vec::new();
         deleted(layer, Path::new(""), &mut gone).or_environment(|| format!("cannot read {}", layer.display()))?;
@@ -209,6 +198,11 @@ fn deleted(layer: &Path, below: &Path, gone: &mut Vec<String>) -> io::Result<()>
 
 /// Runs a command of xbuild's own, whose failure is the engine's fault.
 pub(super) async fn run(container: &Container, argv: &[&str]) -> Result<()> {
+    succeeded(code(container, argv).await?)
+}
+
+/// Runs a command of xbuild's own; its exit code, and what it has said.
+async fn code(container: &Container, argv: &[&str]) -> Result<(i64, String)> {
     let mut text = Vec::new();
     let request = ExecRequest {
         argv: argv.iter().map(|word| (*word).to_owned()).collect(),
@@ -216,9 +210,13 @@ pub(super) async fn run(container: &Container, argv: &[&str]) -> Result<()> {
         ..ExecRequest::default()
     };
     let end = container.exec(&request, &mut |_, bytes: &[u8]| text.extend_from_slice(bytes)).await?;
-    match end.code {
+    Ok((end.code, String::from_utf8_lossy(&text).trim().to_owned()))
+}
+
+fn succeeded((code, said): (i64, String)) -> Result<()> {
+    match code {
         0 => Ok(()),
         code => Err(Error::environment(format!("cannot set up a container: exit code {code}"))
-            .because(Error::environment(String::from_utf8_lossy(&text).trim().to_owned()))),
+            .because(Error::environment(said))),
     }
 }
