@@ -5,7 +5,7 @@ use std::ffi::OsString;
 use std::fs::{File, Metadata, OpenOptions};
 use std::io::{self, Read, Write};
 use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::os::unix::fs::{FileTypeExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use crate::domain::{ContentDigest, Digest, DigestWriter, Error, Result, ResultExt};
@@ -45,6 +45,12 @@ impl Content {
     pub fn is_directory(&self) -> bool {
         matches!(self, Content::Directory | Content::OpaqueDirectory)
     }
+}
+
+/// Whether it stands in an unpacked layer for something of those below that is gone: a device without a number, as overlay
+/// file systems have it.
+pub fn is_whiteout(metadata: &Metadata) -> bool {
+    metadata.file_type().is_char_device() && metadata.rdev() == 0
 }
 
 /// The number of a device.

@@ -49,7 +49,7 @@ pub use dockerfile::{
 };
 pub use ignore::Ignore;
 pub use index::Index;
-pub use layer::{Content, Device, Entries, Entry, LayerKey, Stamp, Xattrs};
+pub use layer::{Content, Device, Entries, Entry, LayerKey, Stamp, Xattrs, is_whiteout};
 pub use layout::{Layout, REF_NAME};
 pub use manifest::{Descriptor, Manifest, Platform, media_type};
 pub use merged::MergedImage;

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 
 use super::cache::{BuiltLayer, Origin};
 use super::gzip::ParallelGzip;
-use super::layer::WHITEOUT;
+use super::layer::{WHITEOUT, is_whiteout};
 use super::{Descriptor, Layout, media_type};
 use crate::domain::{DigestWriter, Error, Result, ResultExt};
 
@@ -111,7 +111,7 @@ impl RootLayer<'_> {
             let file = File::open(self.folder.join(path))?;
             return builder.append_data(&mut header, path, file.take(metadata.len()));
         }
-        if kind.is_char_device() && metadata.rdev() == 0 {
+        if is_whiteout(metadata) {
             // How an overlay file system says that what lies below is gone.
             header.set_entry_type(tar::EntryType::Regular);
             let name = path.file_name().unwrap_or_default();

@@ -11,6 +11,7 @@ use crate::docker::{Bind, Container, ContainerRequest, ExecRequest};
 use crate::domain::{Error, Result, ResultExt};
 use crate::engine::session::{Session, Source};
 use crate::engine::{Workshop, layer_path};
+use crate::image::is_whiteout;
 use crate::plan::{OUTPUT, SOURCE};
 
 /// Where a container sees the source as it is outside, and the word that tells whether it does.
@@ -187,7 +188,7 @@ fn deleted(layer: &Path, below: &Path, gone: &mut Vec<String>) -> io::Result<()>
     for entry in fs::read_dir(layer.join(below))? {
         let path = below.join(entry?.file_name());
         let metadata = fs::symlink_metadata(layer.join(&path))?;
-        if metadata.file_type().is_char_device() && metadata.rdev() == 0 {
+        if is_whiteout(&metadata) {
             gone.push(path.display().to_string());
         } else if metadata.is_dir() {
             deleted(layer, &path, gone)?;

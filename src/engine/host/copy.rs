@@ -1,10 +1,11 @@
 //! Copies of trees: with modes and times, sharing what the file system can share.
 
 use std::fs::{self, File, FileTimes};
-use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt, symlink};
+use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::Path;
 
 use crate::domain::{Result, ResultExt};
+use crate::image::is_whiteout;
 
 /// Copies what is in a folder into another, over what is there. Deviates where one of the folders to leave out is met; what
 /// is no file, folder or link is left out too, and a whiteout removes what it hides.
@@ -61,11 +62,6 @@ pub(super) fn make_folder(target: &Path, like: &fs::Metadata) -> Result<()> {
     }
     let mode = like.permissions().mode() & 0o777 | 0o700;
     fs::set_permissions(target, fs::Permissions::from_mode(mode)).or_environment(failed)
-}
-
-/// Whether it is what stands for a file that was removed.
-pub(super) fn is_whiteout(metadata: &fs::Metadata) -> bool {
-    metadata.file_type().is_char_device() && metadata.rdev() == 0
 }
 
 fn remove(path: &Path) -> std::io::Result<()> {

@@ -13,7 +13,7 @@ use rustix::io::Errno;
 use super::folders::Ownership;
 use super::view::View;
 use crate::domain::{Error, Result, ResultExt};
-use crate::image::layer::{Content, Device, Entries, Entry, Stamp, Xattrs};
+use crate::image::layer::{Content, Device, Entries, Entry, Stamp, Xattrs, is_whiteout};
 use crate::store::{content_digest, remove_tree};
 
 /// What overlay file systems keep for themselves.
@@ -72,7 +72,7 @@ impl Scan<'_> {
                 remove_tree(&on_disk)?;
                 continue;
             }
-            if kind.is_char_device() && metadata.rdev() == 0 {
+            if is_whiteout(&metadata) {
                 // What was both made and deleted has no need of a deletion.
                 if self.below.get(&path).is_some() {
                     out.insert(path, Entry::whiteout());
