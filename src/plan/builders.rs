@@ -3,8 +3,9 @@
 use std::collections::BTreeMap;
 
 use super::dockerfile::{COMMON, render_builders};
+use super::facts::Facts;
 use super::host_tools::HostTools;
-use super::planner::{Facts, Goal, Planner, plan};
+use super::planner::{Goal, Planner, plan};
 use super::step::{BuilderImage, Step, StepId, Work};
 use crate::config::{LibraryChoice, Project};
 use crate::domain::{Arch, Digest, DockerAccess, Error, Name, Result};

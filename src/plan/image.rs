@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::planner::Facts;
+use super::facts::Facts;
 use super::step::{EmulatorFile, ImageBuild, Program, StepId};
 use crate::config::{
     Expansion, Image, ImageSource, PerArch, Project, Substitution, Template, Variables, below, relative,

@@ -3,6 +3,7 @@
 mod builders;
 mod dockerfile;
 mod environment;
+mod facts;
 mod host_tools;
 mod image;
 mod instructions;
@@ -15,10 +16,11 @@ mod step;
 pub use builders::{Builders, builder_images};
 pub use dockerfile::render_dockerfile;
 pub use environment::{CACHE, OUTPUT, PATH, SOURCE, prefix};
+pub use facts::{BaseName, Facts};
 pub use host_tools::{FoundTool, HostTool, HostTools};
 pub use instructions::{InstructionState, InstructionView, Instructions, StageView};
 pub use names::ProjectImages;
-pub use planner::{BaseName, BuilderCommand, Facts, Goal, builder_command, plan, test_command};
+pub use planner::{BuilderCommand, Goal, builder_command, plan, test_command};
 pub use render::{Format, State, render};
 pub use step::{
     ArchiveLayer, BaseBuild, BuilderImage, Command, EmulatorFile, ImageBuild, LibraryBuild, OutputFile, PackageLayer,
