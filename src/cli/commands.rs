@@ -41,10 +41,7 @@ impl Commands<'_> {
             let text = format!("{} ran emulated, {:.1} s: {}", request.step, took.as_secs_f64(), short(&request.text));
             events.emit(Event::Warning { text });
         }
-        let outcome = match &result {
-            Ok(()) => Outcome::Built,
-            Err(error) => Outcome::Failed(error.with_hints()),
-        };
+        let outcome = Outcome::of(&result);
         events.emit(Event::Finished { step: request.step.clone(), outcome, took });
         result
     }

@@ -23,10 +23,7 @@ pub(super) async fn load(setup: &Setup<'_>, loaded: &Loaded, assembly: &Assembly
     let step = format!("load/{}", endpoint.name);
     events.emit(Event::Started { step: step.clone(), reason: "images are loaded each time".into() });
     let result = into(&endpoint, loaded, assembly, plan).await;
-    let outcome = match &result {
-        Ok(()) => Outcome::Built,
-        Err(error) => Outcome::Failed(error.with_hints()),
-    };
+    let outcome = Outcome::of(&result);
     events.emit(Event::Finished { step, outcome, took: started.elapsed() });
     result
 }

@@ -40,10 +40,7 @@ pub(super) async fn run(setup: &Setup<'_>, options: &TestOptions) -> Result<Exit
                         let started = Instant::now();
                         let result = tokio::task::spawn_blocking(move || run_test(&workshop, &test, id.as_str())).await;
                         let result = result.unwrap_or_else(|error| Err(Error::bug("a test panicked").because(error)));
-                        let outcome = match &result {
-                            Ok(()) => Outcome::Built,
-                            Err(error) => Outcome::Failed(error.with_hints()),
-                        };
+                        let outcome = Outcome::of(&result);
                         events.emit(Event::Finished { step, outcome, took: started.elapsed() });
                         result.err().map(|error| error.kind())
                     });

@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use serde::Serialize;
 
+use super::Result;
+
 /// Which of a command's streams a piece of output came from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, serde::Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -27,6 +29,16 @@ pub enum Outcome {
     Failed(String),
     /// Not tried, because of the step named.
     Skipped(String),
+}
+
+impl Outcome {
+    /// Of a step that was tried.
+    pub fn of<T>(result: &Result<T>) -> Outcome {
+        match result {
+            Ok(_) => Outcome::Built,
+            Err(error) => Outcome::Failed(error.with_hints()),
+        }
+    }
 }
 
 /// One thing that happened. Steps are named by their identifier in the plan, as in `binary/router/s390x`.

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use serde::{Deserialize, Serialize};
 
@@ -50,6 +51,27 @@ pub struct Assessment {
     pub record: Option<Record>,
     /// Why it has to be done, else.
     pub reason: String,
+}
+
+impl Assessment {
+    /// The record of a step that is done now, with what all records say; `wall` is how long it took, in seconds.
+    pub(super) fn done(&self, step: &Step, digest: Digest, wall: f64) -> Record {
+        Record {
+            key: self.key,
+            step: step.id.to_string(),
+            inputs: self.inputs.clone(),
+            argv: Vec::new(),
+            environment: BTreeMap::new(),
+            mounts: BTreeMap::new(),
+            source: None,
+            started: SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |time| time.as_secs()),
+            wall,
+            cpu: 0.0,
+            digest,
+            tree: None,
+            outputs: BTreeMap::new(),
+        }
+    }
 }
 
 /// Where a step's layer is.

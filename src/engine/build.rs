@@ -5,7 +5,7 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 
 use super::board::{Board, Job};
 use super::native::sandbox::{Exit, Notice};
@@ -96,21 +96,12 @@ impl Build<'_> {
     fn library(&self, job: &Job, library: &LibraryBuild, scratch: &Scratch) -> Result<()> {
         let source = self.unpack(scratch)?;
         let out = scratch.folder("out")?;
+        let command = session::command(self.workshop, &library.command);
         let session = Session {
             target: job.step.arch,
-            root: &job.root,
-            source: Source::Folder(&source),
-            output: OutputFolder::Empty(&out),
-            cached: false,
-            network: false,
-            docker: None,
-            commands: vec![session::command(self.workshop, &library.command)],
-            parallel: 1,
-            emulator: None,
-            scratch,
+            ..Session::new(&job.root, Source::Folder(&source), OutputFolder::Empty(&out), vec![command], scratch)
         };
-        self.started(job);
-        let exit = run_one(self.workshop, &session, &mut |stream, bytes| self.output(job, stream, bytes))?;
+        let exit = self.run_one(job, &session)?;
         if !exit.success() {
             return Err(failure(job, &exit));
         }
@@ -128,21 +119,14 @@ impl Build<'_> {
     fn preparation(&self, job: &Job, preparation: &Preparation, scratch: &Scratch) -> Result<()> {
         let changes = scratch.folder("source")?;
         let out = scratch.folder("out")?;
+        let source = Source::Tree { git_folders: &self.workshop.git_folders, prepared: None, changes: Some(&changes) };
+        let command = session::command(self.workshop, &preparation.command);
         let session = Session {
             target: job.step.arch,
-            root: &job.root,
-            source: Source::Tree { git_folders: &self.workshop.git_folders, prepared: None, changes: Some(&changes) },
-            output: OutputFolder::Empty(&out),
             cached: true,
-            network: false,
-            docker: None,
-            commands: vec![session::command(self.workshop, &preparation.command)],
-            parallel: 1,
-            emulator: None,
-            scratch,
+            ..Session::new(&job.root, source, OutputFolder::Empty(&out), vec![command], scratch)
         };
-        self.started(job);
-        let exit = run_one(self.workshop, &session, &mut |stream, bytes| self.output(job, stream, bytes))?;
+        let exit = self.run_one(job, &session)?;
         if !exit.success() {
             return Err(Error::build(format!("the project's `prepare` failed: {exit}")));
         }
@@ -167,23 +151,24 @@ impl Build<'_> {
         }
         let session = Session {
             target: jobs[0].step.arch,
-            root: &jobs[0].root,
-            source,
-            output: OutputFolder::Empty(&out),
             cached: true,
             network: first.command.network,
             docker: first.docker,
-            commands,
             // `go build` uses all processors but for its last step, linking. On a larger machine several link at once.
             parallel: (self.workshop.jobs / 4).max(1),
-            emulator: None,
-            scratch,
+            ..Session::new(&jobs[0].root, source, OutputFolder::Empty(&out), commands, scratch)
         };
         self.workshop.engine.run(self.workshop, &session, &mut |index, notice, left| match notice {
             Notice::Started => self.started(&jobs[index]),
             Notice::Output(stream, bytes) => self.output(&jobs[index], stream, bytes),
             Notice::Exited(exit) => self.finished(&jobs[index], &exit, left, scratch),
         })
+    }
+
+    /// Runs the only command of a step.
+    fn run_one(&self, job: &Job, session: &Session<'_>) -> Result<Exit> {
+        self.started(job);
+        run_one(self.workshop, session, &mut |stream, bytes| self.output(job, stream, bytes))
     }
 
     fn started(&self, job: &Job) {
@@ -286,19 +271,14 @@ impl Build<'_> {
             _ => (None, Vec::new()),
         };
         let record = Record {
-            key: job.assessment.key,
-            step: job.step.id.to_string(),
-            inputs: job.assessment.inputs.clone(),
             argv: command.map(|command| command.argv.clone()).unwrap_or_default(),
             environment: command.map(|command| command.env.clone()).unwrap_or_default(),
             mounts: mounts.into_iter().map(|(inside, what)| (inside.to_owned(), what.to_owned())).collect(),
             source: self.fetched.as_ref().map(|(_, source)| source.clone()),
-            started: SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |time| time.as_secs()),
-            wall: made.wall,
             cpu: made.cpu,
-            digest: made.digest,
             tree: made.tree,
             outputs: made.outputs,
+            ..job.assessment.done(&job.step, made.digest, made.wall)
         };
         self.workshop.store.save_record(&self.workshop.scope(), &record)?;
         Ok(record)

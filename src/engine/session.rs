@@ -84,6 +84,31 @@ pub(crate) struct Session<'a> {
     pub(crate) scratch: &'a Scratch,
 }
 
+impl<'a> Session<'a> {
+    /// Commands one after another, without a network, caches, an engine or an emulator.
+    pub(crate) fn new(
+        root: &'a Root,
+        source: Source<'a>,
+        output: OutputFolder<'a>,
+        commands: Vec<Command>,
+        scratch: &'a Scratch,
+    ) -> Session<'a> {
+        Session {
+            target: None,
+            root,
+            source,
+            output,
+            cached: false,
+            network: false,
+            docker: None,
+            commands,
+            parallel: 1,
+            emulator: None,
+            scratch,
+        }
+    }
+}
+
 /// What is in the output folder of a builder.
 #[derive(Clone, Copy)]
 pub(crate) enum OutputFolder<'a> {

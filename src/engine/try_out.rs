@@ -51,18 +51,12 @@ pub fn run_test(workshop: &Workshop, test: &ProgramTest, step: &str) -> Result<(
         .emulator
         .as_ref()
         .map(|(layer, path)| Emulator { arch: test.arch, program: layer_path(&workshop.store, layer).join(path) });
+    let source = Source::Tree { git_folders: &workshop.git_folders, prepared: None, changes: None };
+    let commands = vec![command(workshop, &test.command)];
     let session = Session {
         target: Some(test.arch),
-        root: &test.root,
-        source: Source::Tree { git_folders: &workshop.git_folders, prepared: None, changes: None },
-        output: OutputFolder::Programs(&programs),
-        cached: false,
-        network: false,
-        docker: None,
-        commands: vec![command(workshop, &test.command)],
-        parallel: 1,
         emulator,
-        scratch: &scratch,
+        ..Session::new(&test.root, source, OutputFolder::Programs(&programs), commands, &scratch)
     };
     let mut output = |stream, bytes: &[u8]| {
         let text = String::from_utf8_lossy(bytes).into_owned();
@@ -79,18 +73,13 @@ pub fn run_test(workshop: &Workshop, test: &ProgramTest, step: &str) -> Result<(
 pub fn run_interactive(workshop: &Workshop, request: Interactive) -> Result<Exit> {
     let scratch = workshop.store.scratch()?;
     let out = scratch.folder("out")?;
+    let source = Source::Tree { git_folders: &request.git_folders, prepared: None, changes: None };
+    let commands = vec![command(workshop, &request.command)];
     let session = Session {
         target: Some(request.arch),
-        root: &request.root,
-        source: Source::Tree { git_folders: &request.git_folders, prepared: None, changes: None },
-        output: OutputFolder::Empty(&out),
         cached: true,
         network: request.command.network,
-        docker: None,
-        commands: vec![command(workshop, &request.command)],
-        parallel: 1,
-        emulator: None,
-        scratch: &scratch,
+        ..Session::new(&request.root, source, OutputFolder::Empty(&out), commands, &scratch)
     };
     let interaction = workshop.engine.interact(workshop, &session, request.waiting)?;
     // On one processor, while the kernel takes the sandbox apart on the other one.

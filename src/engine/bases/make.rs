@@ -1,8 +1,7 @@
 //! Puts a base into the store's layout, and writes down what it was made of.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::{Instant, SystemTime, UNIX_EPOCH};
+use std::time::Instant;
 
 use super::bootstrap::bootstrap;
 use super::choice::in_layout;
@@ -69,21 +68,8 @@ pub(in crate::engine) async fn make(
     drop(slot);
     let layout = open_images(&workshop.store)?;
     layout.set_name(&job.assessment.key.hex(), made.image.clone())?;
-    let record = Record {
-        key: job.assessment.key,
-        step: job.step.id.to_string(),
-        inputs: job.assessment.inputs.clone(),
-        argv: Vec::new(),
-        environment: BTreeMap::new(),
-        mounts: BTreeMap::new(),
-        source: made.source,
-        started: SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |time| time.as_secs()),
-        wall: started.elapsed().as_secs_f64(),
-        cpu: made.cpu,
-        digest: made.image.digest,
-        tree: None,
-        outputs: BTreeMap::new(),
-    };
+    let done = job.assessment.done(&job.step, made.image.digest, started.elapsed().as_secs_f64());
+    let record = Record { source: made.source, cpu: made.cpu, ..done };
     workshop.store.save_record(&workshop.scope(), &record)?;
     board.done(workshop, &job.step.id, record, Outcome::Built, started.elapsed());
     Ok(())

@@ -3,13 +3,13 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 
 use super::builder;
 use crate::docker::{Client, Endpoint};
 use crate::domain::{Digest, Error, Event, Outcome, Result, ResultExt};
 use crate::engine::native::make_mount_points;
-use crate::engine::{Assessment, Resolution, Resolved, Workshop, assess, layer_path, resolution_key};
+use crate::engine::{Assessment, Resolution, Workshop, assess, layer_path, resolution_key};
 use crate::image::SavedImage;
 use crate::plan::{BuilderImage, Step, StepId, Work};
 use crate::store::{Bucket, Record, tree_digest};
@@ -41,10 +41,7 @@ pub(crate) async fn adopt(workshop: &Workshop, builders: &[Step]) -> Result<bool
         let reason = format!("{endpoint} has it");
         workshop.events.emit(Event::Started { step: step.id.to_string(), reason });
         let result = take(workshop, &client, image, &key).await;
-        let outcome = match &result {
-            Ok(()) => Outcome::Built,
-            Err(error) => Outcome::Failed(error.with_hints()),
-        };
+        let outcome = Outcome::of(&result);
         workshop.events.emit(Event::Finished { step: step.id.to_string(), outcome, took: started.elapsed() });
         result?;
         any = true;
@@ -93,32 +90,15 @@ fn keep(workshop: &Workshop, image: &BuilderImage, saved: &SavedImage, scratch: 
             let resolution = Resolution { digest: tree, packages: Vec::new() };
             workshop.store.save_json(Bucket::Resolutions, &resolution_key(step, layer, below), &resolution)?;
             lists.insert(step.id.clone(), tree);
-            resolved = Some(Resolved { digest: tree }.digest);
+            resolved = Some(tree);
         }
         let assessment = assess(&workshop.store, &workshop.scope(), step, &|id| digests.get(id).copied(), resolved)
             .ok_or_else(|| Error::bug("a layer without those that it needs"))?;
         let digest = if matches!(step.work, Work::Library(_)) { tree } else { assessment.key };
         workshop.store.keep(&place, &layer_path(&workshop.store, &assessment.key))?;
-        workshop.store.save_record(&workshop.scope(), &record(step, assessment, digest, tree))?;
+        let record = Record { tree: Some(tree), ..assessment.done(step, digest, 0.0) };
+        workshop.store.save_record(&workshop.scope(), &record)?;
         digests.insert(step.id.clone(), digest);
     }
     Ok(())
-}
-
-fn record(step: &Step, assessment: Assessment, digest: Digest, tree: Digest) -> Record {
-    Record {
-        key: assessment.key,
-        step: step.id.to_string(),
-        inputs: assessment.inputs,
-        argv: Vec::new(),
-        environment: BTreeMap::new(),
-        mounts: BTreeMap::new(),
-        source: None,
-        started: SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |time| time.as_secs()),
-        wall: 0.0,
-        cpu: 0.0,
-        digest,
-        tree: Some(tree),
-        outputs: BTreeMap::new(),
-    }
 }

@@ -1,7 +1,7 @@
 //! Builders as images: found by their key, made of layers that the store has, else built from their Dockerfile.
 
 use std::collections::BTreeMap;
-use std::time::{Instant, SystemTime, UNIX_EPOCH};
+use std::time::Instant;
 
 use super::archive::archive;
 use crate::docker::{BuildRequest, Builder, Client, ContainerRequest, EngineFacts, ExecRequest, ImageFacts, Product};
@@ -187,21 +187,7 @@ fn record(
     digest: Digest,
     started: Instant,
 ) -> Result<Record> {
-    let record = Record {
-        key: assessment.key,
-        step: step.id.to_string(),
-        inputs: assessment.inputs.clone(),
-        argv: Vec::new(),
-        environment: BTreeMap::new(),
-        mounts: BTreeMap::new(),
-        source: None,
-        started: SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |time| time.as_secs()),
-        wall: started.elapsed().as_secs_f64(),
-        cpu: 0.0,
-        digest,
-        tree: None,
-        outputs: BTreeMap::new(),
-    };
+    let record = assessment.done(step, digest, started.elapsed().as_secs_f64());
     workshop.store.save_record(&workshop.scope(), &record)?;
     Ok(record)
 }

@@ -1,10 +1,8 @@
 //! Configures the packages of a layer, and puts it into the store.
 
-use std::collections::BTreeMap;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use super::{Pending, below};
 use crate::debian::{self, Unpacked, Unpacking};
@@ -44,21 +42,9 @@ pub(super) fn complete(
     };
     let tree = tree_digest(&finished)?;
     workshop.store.keep(&finished, &layer_path(&workshop.store, &layer.assessment.key))?;
-    let record = Record {
-        key: layer.assessment.key,
-        step: layer.step.id.to_string(),
-        inputs: layer.assessment.inputs.clone(),
-        argv: Vec::new(),
-        environment: BTreeMap::new(),
-        mounts: BTreeMap::new(),
-        source: None,
-        started: SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |time| time.as_secs()),
-        wall: layer.started.elapsed().as_secs_f64(),
-        cpu,
-        digest: layer.assessment.key,
-        tree: Some(tree),
-        outputs: BTreeMap::new(),
-    };
+    let assessment = &layer.assessment;
+    let done = assessment.done(layer.step, assessment.key, layer.started.elapsed().as_secs_f64());
+    let record = Record { cpu, tree: Some(tree), ..done };
     workshop.store.save_record(&workshop.scope(), &record)?;
     Ok(record)
 }
