@@ -14,6 +14,8 @@ pub mod native;
 mod proxies;
 mod session;
 mod stopping;
+mod tree_changes;
+mod tree_copy;
 mod try_out;
 mod workshop;
 

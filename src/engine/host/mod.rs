@@ -4,9 +4,7 @@
 //! of their `PATH` is a folder with the toolchain's names for the machine's tools; the compilers among these find the libraries
 //! of the store, and call the folders by the names that they have in a builder.
 
-mod changes;
 mod compiler;
-mod copy;
 mod emulation;
 mod keeper;
 mod places;

@@ -3,14 +3,14 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use super::changes::collect_changes;
-use super::copy::copy_tree;
 use super::places::Places;
 use super::prefix::fill_prefix;
 use super::target_tools::name_tools;
 use crate::domain::{Digest, Error, Result, ResultExt};
 use crate::engine::native::inside;
 use crate::engine::session::{Left, OutputFolder, Session, Source};
+use crate::engine::tree_changes::{Comparison, collect_changes};
+use crate::engine::tree_copy::copy_tree;
 use crate::engine::{Workshop, layer_path};
 use crate::plan::{HostTools, OutputFile};
 use crate::store::{Bucket, mark_used};
@@ -74,7 +74,9 @@ impl Workplace {
     pub(super) fn close(&self, workshop: &Workshop, session: &Session<'_>) -> Result<()> {
         let Source::Tree { prepared: None, changes: Some(changes), .. } = session.source else { return Ok(()) };
         let dist = workshop.project.join("dist");
-        collect_changes(&workshop.project, &self.places.source, changes, &[&dist, workshop.store.root()])
+        let left_out = [dist.as_path(), workshop.store.root()];
+        let how = Comparison { left_out: &left_out, git: false, exact_times: true };
+        collect_changes(&workshop.project, &self.places.source, changes, &how)
     }
 }
 

@@ -12,7 +12,7 @@ use crate::image::is_whiteout;
 ///
 /// # Errors
 /// An environment error when something cannot be read or written.
-pub(super) fn copy_tree(from: &Path, to: &Path, leave_out: &[&Path]) -> Result<()> {
+pub(in crate::engine) fn copy_tree(from: &Path, to: &Path, leave_out: &[&Path]) -> Result<()> {
     let failed = || format!("cannot read {}", from.display());
     for entry in fs::read_dir(from).or_environment(failed)? {
         let entry = entry.or_environment(failed)?;
@@ -35,7 +35,7 @@ pub(super) fn copy_tree(from: &Path, to: &Path, leave_out: &[&Path]) -> Result<(
 ///
 /// # Errors
 /// As for [`copy_tree`].
-pub(super) fn copy_file(source: &Path, target: &Path, metadata: &fs::Metadata) -> Result<()> {
+pub(in crate::engine) fn copy_file(source: &Path, target: &Path, metadata: &fs::Metadata) -> Result<()> {
     let failed = || format!("cannot copy {} to {}", source.display(), target.display());
     let whiteout = is_whiteout(metadata);
     if !(metadata.is_file() || metadata.is_symlink() || whiteout) {
@@ -54,7 +54,7 @@ pub(super) fn copy_file(source: &Path, target: &Path, metadata: &fs::Metadata) -
 }
 
 /// Makes a folder that its owner can write, with a mode like another's.
-pub(super) fn make_folder(target: &Path, like: &fs::Metadata) -> Result<()> {
+pub(in crate::engine) fn make_folder(target: &Path, like: &fs::Metadata) -> Result<()> {
     let failed = || format!("cannot make {}", target.display());
     if !target.symlink_metadata().is_ok_and(|there| there.is_dir()) {
         remove(target).or_environment(failed)?;

@@ -6,41 +6,52 @@ use std::path::Path;
 
 use nix::sys::stat::{Mode, SFlag, mknod};
 
-use super::copy::{copy_file, make_folder};
+use super::tree_copy::{copy_file, copy_tree, make_folder};
 use crate::domain::{Result, ResultExt};
 
+/// How a tree is held against its copy.
+pub(super) struct Comparison<'a> {
+    /// Folders of the tree that were never copied: they were not there for the command.
+    pub(super) left_out: &'a [&'a Path],
+    /// Whether what git writes for itself counts.
+    pub(super) git: bool,
+    /// Whether the copy has times to the nanosecond, or only to the second.
+    pub(super) exact_times: bool,
+}
+
 /// Puts what differs between a tree and its copy into a folder: files as they are in the copy, and a whiteout for what is
-/// gone. Git's own notes do not count.
+/// gone.
 ///
 /// # Errors
 /// An environment error when something cannot be read or written.
-pub(super) fn collect_changes(tree: &Path, copy: &Path, changes: &Path, left_out: &[&Path]) -> Result<()> {
+pub(super) fn collect_changes(tree: &Path, copy: &Path, changes: &Path, how: &Comparison<'_>) -> Result<()> {
     for entry in entries(copy)? {
-        if entry.file_name() == ".git" {
+        if how.ignores(&entry) {
             continue;
         }
         let (now, before, kept) = (entry.path(), tree.join(entry.file_name()), changes.join(entry.file_name()));
         let metadata = fs::symlink_metadata(&now).or_environment(|| format!("cannot read {}", now.display()))?;
-        // What was never copied was not there for the command.
-        let before_metadata = before.symlink_metadata().ok().filter(|_| !left_out.contains(&before.as_path()));
+        let before_metadata = before.symlink_metadata().ok().filter(|_| !how.left_out.contains(&before.as_path()));
         if metadata.is_dir() {
             make_folder(&kept, &metadata)?;
             match before_metadata.is_some_and(|before| before.is_dir()) {
-                true => collect_changes(&before, &now, &kept, left_out)?,
-                false => super::copy::copy_tree(&now, &kept, &[])?,
+                true => collect_changes(&before, &now, &kept, how)?,
+                false => copy_tree(&now, &kept, &[])?,
             }
             if before.is_dir() {
                 // Fails where there is something in it.
                 let _ = fs::remove_dir(&kept);
             }
-        } else if !before_metadata.is_some_and(|metadata_before| same((&before, &metadata_before), (&now, &metadata))) {
+        } else if !before_metadata
+            .is_some_and(|metadata_before| how.same((&before, &metadata_before), (&now, &metadata)))
+        {
             copy_file(&now, &kept, &metadata)?;
         }
     }
     for entry in entries(tree)? {
         let gone = copy.join(entry.file_name());
-        if entry.file_name() == ".git" || left_out.contains(&entry.path().as_path()) || gone.symlink_metadata().is_ok()
-        {
+        let left_out = how.left_out.contains(&entry.path().as_path());
+        if how.ignores(&entry) || left_out || gone.symlink_metadata().is_ok() {
             continue;
         }
         let whiteout = changes.join(entry.file_name());
@@ -55,21 +66,27 @@ fn entries(folder: &Path) -> Result<Vec<fs::DirEntry>> {
     fs::read_dir(folder).or_environment(failed)?.map(|entry| entry.or_environment(failed)).collect()
 }
 
-/// Whether nothing was written: a copy has the time of what it was copied from.
-fn same(before: (&Path, &fs::Metadata), now: (&Path, &fs::Metadata)) -> bool {
-    if before.1.is_symlink() && now.1.is_symlink() {
-        return matches!((fs::read_link(before.0), fs::read_link(now.0)), (Ok(before), Ok(now)) if before == now);
+impl Comparison<'_> {
+    fn ignores(&self, entry: &fs::DirEntry) -> bool {
+        !self.git && entry.file_name() == ".git"
     }
-    let facts = |metadata: &fs::Metadata| {
-        (metadata.is_file(), metadata.len(), metadata.mtime(), metadata.mtime_nsec(), metadata.permissions().mode())
-    };
-    before.1.is_file() && facts(before.1) == facts(now.1)
+
+    /// Whether nothing was written: a copy has the time of what it was copied from.
+    fn same(&self, before: (&Path, &fs::Metadata), now: (&Path, &fs::Metadata)) -> bool {
+        if before.1.is_symlink() && now.1.is_symlink() {
+            return matches!((fs::read_link(before.0), fs::read_link(now.0)), (Ok(before), Ok(now)) if before == now);
+        }
+        let facts = |metadata: &fs::Metadata| {
+            let time = (metadata.mtime(), if self.exact_times { metadata.mtime_nsec() } else { 0 });
+            (metadata.is_file(), metadata.len(), time, metadata.permissions().mode())
+        };
+        before.1.is_file() && facts(before.1) == facts(now.1)
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::engine::host::copy::copy_tree;
 
     #[test]
     fn changes_laid_over_the_tree_give_the_changed_tree() {
@@ -96,7 +113,8 @@ mod tests {
         fs::write(copy.join(".git/index"), "refreshed").unwrap();
         fs::create_dir_all(copy.join("new/below")).unwrap();
         fs::write(copy.join("new/below/file"), "new").unwrap();
-        collect_changes(&tree, &copy, &changes, &left_out).unwrap();
+        let how = Comparison { left_out: &left_out, git: false, exact_times: true };
+        collect_changes(&tree, &copy, &changes, &how).unwrap();
         let mut names: Vec<_> = fs::read_dir(&changes).unwrap().map(|entry| entry.unwrap().file_name()).collect();
         names.sort();
         assert_eq!(names, ["changed", "folder", "gone", "new"]);
