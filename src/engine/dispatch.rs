@@ -2,12 +2,11 @@
 
 use std::collections::BTreeMap;
 
+use super::Workshop;
 use super::docker::Machines;
 use super::native::sandbox::Waiting;
-use super::session::{Engine, Interaction, Session, Tell};
-use super::{Assessment, Workshop};
+use super::session::{Engine, Interaction, Session, Tell, WantedBuilder};
 use crate::domain::{Arch, Outcome, Result};
-use crate::plan::{BuilderImage, Step};
 use crate::store::Record;
 
 /// An engine for everything, but for targets that have builders of their own.
@@ -34,13 +33,7 @@ impl Engine for Dispatch {
         self.engine(session.target).interact(workshop, session, started)
     }
 
-    fn make_builder(
-        &self,
-        workshop: &Workshop,
-        step: &Step,
-        image: &BuilderImage,
-        assessment: &Assessment,
-    ) -> Result<(Record, Outcome)> {
-        self.engine(step.arch).make_builder(workshop, step, image, assessment)
+    fn make_builder(&self, workshop: &Workshop, wanted: &WantedBuilder) -> Result<(Record, Outcome)> {
+        self.engine(wanted.step.arch).make_builder(workshop, wanted)
     }
 }

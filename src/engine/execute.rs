@@ -9,6 +9,7 @@ use tokio::task::JoinSet;
 use super::board::{Board, Job, StepResult};
 use super::docker::adopt;
 use super::native::{Root, packages};
+use super::session::WantedBuilder;
 use super::{Assessment, BaseChoice, Workshop, assess, bases, build, survey};
 use crate::domain::{Digest, Error, Event, Outcome, Result};
 use crate::plan::{BuilderImage, Plan, ProgramSource, Step, StepId, Work};
@@ -210,7 +211,8 @@ async fn make_builder(workshop: &Arc<Workshop>, board: &Board, step: &Step, imag
             .ok_or_else(|| Error::bug("a builder that needs something"))?;
         // Another process may be making it.
         let _lock = workshop.store.lock(&assessment.key)?;
-        workshop.engine.make_builder(&workshop, &step, &image, &assessment)
+        let wanted = WantedBuilder { step, image, assessment };
+        workshop.engine.make_builder(&workshop, &wanted)
     });
     let made = made.await.unwrap_or_else(|error| Err(Error::bug("making a builder panicked").because(error)));
     match made {

@@ -7,6 +7,7 @@ use super::archive::archive;
 use crate::docker::{BuildRequest, Builder, Client, ContainerRequest, EngineFacts, ExecRequest, ImageFacts, Product};
 use crate::domain::{Digest, Error, Event, Outcome, Result, ResultExt, Stream};
 use crate::engine::proxies::proxies;
+use crate::engine::session::WantedBuilder;
 use crate::engine::{Assessment, Workshop, survey};
 use crate::plan::{BuilderImage, Step};
 use crate::store::{Bucket, Record};
@@ -30,11 +31,10 @@ pub(super) fn labels(key: &Digest) -> BTreeMap<String, String> {
 pub(super) async fn make(
     client: &Client,
     workshop: &Workshop,
-    step: &Step,
-    image: &BuilderImage,
-    assessment: &Assessment,
+    wanted: &WantedBuilder,
     other: Option<&Client>,
 ) -> Result<(Record, Outcome)> {
+    let WantedBuilder { step, image, assessment } = wanted;
     let started = Instant::now();
     let key = &assessment.key;
     let name = name(key);

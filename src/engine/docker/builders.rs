@@ -6,8 +6,8 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use super::builder;
 use crate::docker::Client;
 use crate::domain::{Digest, Error, Outcome, Result};
-use crate::engine::{Assessment, Workshop};
-use crate::plan::{BuilderImage, Step};
+use crate::engine::Workshop;
+use crate::engine::session::WantedBuilder;
 use crate::store::Record;
 
 /// Builders by their keys.
@@ -17,9 +17,7 @@ pub(crate) struct Builders(Mutex<BTreeMap<Digest, Known>>);
 /// A builder that some engine has.
 #[derive(Clone)]
 struct Known {
-    step: Step,
-    image: BuilderImage,
-    assessment: Assessment,
+    wanted: WantedBuilder,
     at: Client,
 }
 
@@ -33,20 +31,18 @@ impl Builders {
         &self,
         client: &Client,
         workshop: &Workshop,
-        step: &Step,
-        image: &BuilderImage,
-        assessment: &Assessment,
+        wanted: &WantedBuilder,
     ) -> Result<(Record, Outcome)> {
-        let made = builder::make(client, workshop, step, image, assessment, None).await?;
-        let assessment = Assessment { record: Some(made.0.clone()), ..assessment.clone() };
-        let known = Known { step: step.clone(), image: image.clone(), assessment, at: client.clone() };
-        self.lock().insert(known.assessment.key, known);
+        let made = builder::make(client, workshop, wanted, None).await?;
+        let mut wanted = wanted.clone();
+        wanted.assessment.record = Some(made.0.clone());
+        self.lock().insert(wanted.assessment.key, Known { wanted, at: client.clone() });
         Ok(made)
     }
 
     /// What the compilers' caches of a builder are called after.
     pub(super) fn caches(&self, key: &Digest) -> Digest {
-        self.lock().get(key).map_or(*key, |known| known.image.compilers)
+        self.lock().get(key).map_or(*key, |known| known.wanted.image.compilers)
     }
 
     /// Brings a builder to an engine that lacks it.
@@ -57,6 +53,6 @@ impl Builders {
         })?;
         let same = known.at.facts().arch == client.facts().arch;
         let other = Some(&known.at).filter(|other| same && other.endpoint() != client.endpoint());
-        builder::make(client, workshop, &known.step, &known.image, &known.assessment, other).await.map(drop)
+        builder::make(client, workshop, &known.wanted, other).await.map(drop)
     }
 }

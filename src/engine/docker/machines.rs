@@ -1,31 +1,49 @@
 //! Engines on several machines as one: work goes where there is room, and from a machine that dies to another one.
 
 use std::collections::BTreeSet;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 
 use tokio::runtime::Handle;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::DockerEngine;
 use crate::domain::{Arch, Error, ErrorKind, Event, Outcome, Result};
 use crate::engine::native::sandbox::{Notice, Waiting};
-use crate::engine::session::{Engine, Interaction, Session, Tell};
-use crate::engine::{Assessment, Workshop};
-use crate::plan::{BuilderImage, Step};
+use crate::engine::session::{Engine, Interaction, Session, Tell, WantedBuilder};
+use crate::engine::{LOOK, Workshop};
 use crate::store::Record;
 
 /// Machines that may do the same work.
 pub(crate) struct Machines {
     machines: Vec<Machine>,
+    /// What each of them is doing.
+    loads: Mutex<Vec<Load>>,
+    /// A session has ended, or a machine has died.
+    changed: Condvar,
     runtime: Handle,
 }
 
 struct Machine {
     engine: DockerEngine,
     /// Sessions that it may have at once: one for each processor.
-    slots: Arc<Semaphore>,
-    dead: AtomicBool,
+    slots: usize,
+}
+
+#[derive(Clone, Copy, Default)]
+struct Load {
+    sessions: usize,
+    dead: bool,
+}
+
+/// Room for a session on a machine.
+struct Place<'a> {
+    machines: &'a Machines,
+    index: usize,
+}
+
+impl Drop for Place<'_> {
+    fn drop(&mut self) {
+        self.machines.change(self.index, |load| load.sessions -= 1);
+    }
 }
 
 impl Machines {
@@ -39,8 +57,8 @@ impl Machines {
         for engine in engines {
             match runtime.block_on(engine.facts()) {
                 Ok(facts) => {
-                    let slots = Arc::new(Semaphore::new(facts.processors.max(1)));
-                    machines.push(Machine { engine, slots, dead: AtomicBool::new(false) });
+                    let slots = facts.processors.max(1);
+                    machines.push(Machine { engine, slots });
                 }
                 Err(error) => {
                     warn(format!("the builder {} is left out: {error}", engine.endpoint()));
@@ -51,7 +69,8 @@ impl Machines {
         if machines.is_empty() {
             return Err(failure.unwrap_or_else(|| Error::bug("no machines")));
         }
-        let machines = Machines { machines, runtime };
+        let loads = Mutex::new(vec![Load::default(); machines.len()]);
+        let machines = Machines { machines, loads, changed: Condvar::new(), runtime };
         let arches: BTreeSet<Arch> = machines.machines.iter().map(|machine| machine.arch()).collect::<Result<_>>()?;
         match arches.len() {
             1 => Ok(machines),
@@ -67,22 +86,40 @@ impl Machines {
 
     /// Sessions that all of them may have at once.
     pub(crate) fn slots(&self) -> usize {
-        self.machines.iter().map(|machine| machine.slots.available_permits()).sum()
+        self.machines.iter().map(|machine| machine.slots).sum()
     }
 
-    /// The living machine with the most room, and a place on it.
-    fn pick(&self) -> Result<(&Machine, OwnedSemaphorePermit)> {
-        let alive = || self.machines.iter().filter(|machine| !machine.dead.load(Ordering::Acquire));
-        let machine = alive().max_by_key(|machine| machine.slots.available_permits());
-        let machine = machine.ok_or_else(|| Error::environment("none of the builders answers any more"))?;
-        let place = self.runtime.block_on(machine.slots.clone().acquire_owned());
-        Ok((machine, place.map_err(|_| Error::interrupted())?))
+    fn loads(&self) -> MutexGuard<'_, Vec<Load>> {
+        self.loads.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn change(&self, index: usize, change: impl FnOnce(&mut Load)) {
+        change(&mut self.loads()[index]);
+        self.changed.notify_all();
+    }
+
+    /// A place on the living machine with the most room, as soon as there is one.
+    fn pick(&self, workshop: &Workshop) -> Result<(&Machine, Place<'_>)> {
+        let mut loads = self.loads();
+        loop {
+            workshop.stop.check()?;
+            let room = |(machine, load): (&Machine, &Load)| machine.slots.saturating_sub(load.sessions);
+            let alive = || self.machines.iter().zip(&*loads).enumerate().filter(|(_, (_, load))| !load.dead);
+            let roomiest = alive().max_by_key(|(_, machine)| room(*machine));
+            let (index, machine) =
+                roomiest.ok_or_else(|| Error::environment("none of the builders answers any more"))?;
+            if room(machine) > 0 {
+                loads[index].sessions += 1;
+                return Ok((&self.machines[index], Place { machines: self, index }));
+            }
+            loads = self.changed.wait_timeout(loads, LOOK).unwrap_or_else(PoisonError::into_inner).0;
+        }
     }
 
     /// Does something on a machine; when that dies, on another one.
     fn on_some<T>(&self, workshop: &Workshop, mut work: impl FnMut(&DockerEngine) -> Result<T>) -> Result<T> {
         loop {
-            let (machine, _place) = self.pick()?;
+            let (machine, place) = self.pick(workshop)?;
             let error = match work(&machine.engine) {
                 Err(error) if error.kind() == ErrorKind::Environment => error,
                 other => return other,
@@ -91,7 +128,7 @@ impl Machines {
             if self.runtime.block_on(machine.engine.answers()) {
                 return Err(error);
             }
-            machine.dead.store(true, Ordering::Release);
+            self.change(place.index, |load| load.dead = true);
             let name = machine.engine.endpoint();
             let text = format!("the builder {name} is gone, and its work goes to another one: {error}");
             workshop.events.emit(Event::Warning { text });
@@ -113,26 +150,23 @@ impl Engine for Machines {
             let commands = left.iter().map(|index| session.commands[*index].clone()).collect();
             let part = Session { commands, ..session.clone() };
             engine.run(workshop, &part, &mut |index, notice, at| {
-                if matches!(notice, Notice::Exited(_)) {
+                let over = matches!(notice, Notice::Exited(_));
+                tell(left[index], notice, at)?;
+                if over {
+                    // Not before: what it made may have gone with its machine.
                     ended.insert(left[index]);
                 }
-                tell(left[index], notice, at);
+                Ok(())
             })
         })
     }
 
     fn interact(&self, workshop: &Workshop, session: &Session<'_>, _: Option<Waiting>) -> Result<Interaction> {
-        let (machine, _place) = self.pick()?;
+        let (machine, _place) = self.pick(workshop)?;
         machine.engine.interact(workshop, session, None)
     }
 
-    fn make_builder(
-        &self,
-        workshop: &Workshop,
-        step: &Step,
-        image: &BuilderImage,
-        assessment: &Assessment,
-    ) -> Result<(Record, Outcome)> {
-        self.on_some(workshop, |engine| engine.make_builder(workshop, step, image, assessment))
+    fn make_builder(&self, workshop: &Workshop, wanted: &WantedBuilder) -> Result<(Record, Outcome)> {
+        self.on_some(workshop, |engine| engine.make_builder(workshop, wanted))
     }
 }
