@@ -83,6 +83,8 @@ pub struct Binary {
     pub time_limit: Option<TimeLimit>,
     /// Whose Docker engine the command may use.
     pub docker: Option<DockerAccess>,
+    /// Whether the command may use the caller's SSH agent.
+    pub ssh: bool,
     /// Architectures, in the table's order.
     pub arches: Vec<Arch>,
     /// A shell command that tries the program.
@@ -310,6 +312,9 @@ fn resolve_binary(
     if file.docker.is_some() {
         add_component(&mut components, "docker");
     }
+    if file.ssh {
+        add_component(&mut components, "ssh");
+    }
     for component in &components {
         check_component(toolchain, component)?;
     }
@@ -324,6 +329,7 @@ fn resolve_binary(
         network: file.network,
         time_limit: file.time_limit,
         docker: file.docker,
+        ssh: file.ssh,
         arches: choose(&file.arches, project_arches, || "project".into())?,
         test: file.test,
     })

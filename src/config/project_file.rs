@@ -94,6 +94,9 @@ pub struct BinaryFile {
     pub time_limit: Option<TimeLimit>,
     /// Whose Docker engine the command may use; none when absent.
     pub docker: Option<DockerAccess>,
+    /// Whether the command may use the caller's SSH agent.
+    #[serde(default)]
+    pub ssh: bool,
     /// Not all of the project's architectures.
     #[serde(default)]
     pub arches: Vec<Arch>,

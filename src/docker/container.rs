@@ -16,15 +16,29 @@ use bollard::query_parameters::{
 };
 use hyper::upgrade::Upgraded;
 use hyper_util::rt::TokioIo;
-use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite};
 
 use super::client::{Client, drain, pieces};
+use super::error::broken;
+use super::frames::Frames;
 use super::image::is_absent;
 use super::owner::{LABEL, Owner};
-use crate::domain::{Arch, Error, Result};
+use crate::domain::{Arch, Error, Result, ResultExt as _};
 
-/// The container's main process: it ends with its standard input, and any shell has it built in.
-const LIFELINE: [&str; 3] = ["/bin/sh", "-c", "while read -r line; do :; done"];
+/// The container's main process: it runs the first command, says how that ended, and ends with its standard input. Any
+/// shell has that built in.
+const LIFELINE: [&str; 4] = [
+    "/bin/sh",
+    "-c",
+    r#"[ "$#" = 0 ] || { "$@" </dev/null; echo "xbuild: $?"; }; while read -r line; do :; done"#,
+    "xbuild",
+];
+
+/// Begins the line in which it says that.
+const ENDED: &str = "xbuild: ";
+
+/// The most that a first command may print.
+const LARGEST: usize = 1 << 20;
 
 /// So long a container may take to go.
 const LEAVING: Duration = Duration::from_secs(60);
@@ -59,6 +73,8 @@ pub enum Network {
 pub struct ContainerRequest {
     /// The image, by name or id. It has a `/bin/sh`.
     pub image: String,
+    /// A command that it begins with: cheaper than one that is run later. None when empty.
+    pub first: Vec<String>,
     /// Environment of all its commands, beside the image's.
     pub env: BTreeMap<String, String>,
     /// What it sees of the engine's machine.
@@ -93,7 +109,17 @@ pub struct Container {
     pub(super) id: String,
     /// How many processes had been killed for memory when last looked at.
     pub(super) killed_for_memory: Arc<AtomicU64>,
+    first: FirstEnd,
     _lifeline: Mutex<TokioIo<Upgraded>>,
+}
+
+/// How the command ended that a container begins with.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct FirstEnd {
+    /// Its exit code.
+    pub code: i64,
+    /// All that it has printed.
+    pub said: String,
 }
 
 /// How a container's file differs from its image's.
@@ -152,10 +178,37 @@ impl Client {
         let id = unfinished.id.clone().unwrap_or_default();
         // Attached before it starts, or it could end at once.
         let path = format!("/containers/{id}/attach?stream=1&stdin=1&stdout=1&stderr=1");
-        let lifeline = self.transport().upgrade(&path, &what, String::new()).await?;
+        let mut lifeline = self.transport().upgrade(&path, &what, String::new()).await?;
         self.at_once().start_container(&id, None).await.map_err(self.failed(&what))?;
+        let first = match request.first.is_empty() {
+            true => FirstEnd::default(),
+            false => self.first_end(&mut lifeline).await.context(|| what.clone())?,
+        };
         unfinished.id = None;
-        Ok(Container { client: self.clone(), id, killed_for_memory: Arc::default(), _lifeline: Mutex::new(lifeline) })
+        Ok(Container {
+            client: self.clone(),
+            id,
+            killed_for_memory: Arc::default(),
+            first,
+            _lifeline: Mutex::new(lifeline),
+        })
+    }
+
+    /// Waits for the end of a container's first command.
+    async fn first_end(&self, lifeline: &mut TokioIo<Upgraded>) -> Result<FirstEnd> {
+        let (mut frames, mut buffer, mut printed) = (Frames::default(), vec![0; 4 << 10], Vec::new());
+        loop {
+            let count = lifeline.read(&mut buffer).await.map_err(|error| broken(self.endpoint(), &error))?;
+            let fed = frames.feed(&buffer[..count], &mut |_, piece| printed.extend_from_slice(piece));
+            let text = String::from_utf8_lossy(&printed);
+            if let Some(end) = first_end(&text) {
+                return Ok(end);
+            }
+            if count == 0 || fed.is_err() || printed.len() > LARGEST {
+                return Err(Error::environment(format!("{}: a container did not begin", self.endpoint()))
+                    .because(text.trim().to_owned()));
+            }
+        }
     }
 
     /// Kills and removes a container with its anonymous volumes, and waits until it is gone.
@@ -181,6 +234,14 @@ impl Client {
         };
         tokio::time::timeout(LEAVING, removed).await.unwrap_or_else(|_| Err(hung()))
     }
+}
+
+/// What the main process has said so far, if the first command has ended.
+fn first_end(text: &str) -> Option<FirstEnd> {
+    let (said, last) = text.strip_suffix('\n')?.rsplit_once('\n').unwrap_or(("", text.trim_end()));
+    // A last line without its end stands before it.
+    let (rest, code) = last.rsplit_once(ENDED)?;
+    Some(FirstEnd { code: code.parse().ok()?, said: format!("{said}\n{rest}").trim().to_owned() })
 }
 
 /// Whether an engine says that it would need a program that it has not.
@@ -240,7 +301,7 @@ fn body(request: &ContainerRequest) -> Result<ContainerCreateBody> {
         image: Some(request.image.clone()),
         env: Some(request.env.iter().map(|(name, value)| format!("{name}={value}")).collect()),
         entrypoint: Some(LIFELINE.map(str::to_owned).to_vec()),
-        cmd: Some(Vec::new()),
+        cmd: Some(request.first.clone()),
         working_dir: Some("/".into()),
         attach_stdin: Some(true),
         attach_stdout: Some(true),
@@ -295,6 +356,11 @@ impl Container {
     /// The engine's name for it.
     pub fn id(&self) -> &str {
         &self.id
+    }
+
+    /// How the command ended that it began with.
+    pub fn first(&self) -> &FirstEnd {
+        &self.first
     }
 
     /// Unpacks a tar archive into a folder of the container.
@@ -362,6 +428,20 @@ mod tests {
         assert_eq!(mounts[0].source.as_deref(), Some("/a:b"));
         let request = ContainerRequest { binds: vec![bind(true)], ..ContainerRequest::default() };
         assert!(body(&request).unwrap_err().to_string().ends_with("its name has a colon"));
+    }
+
+    #[test]
+    fn the_end_of_the_first_command_is_told_after_what_it_said() {
+        for (text, code, said) in [
+            ("xbuild: 0\n", 0, ""),
+            ("cp: no space\nxbuild: 1\n", 1, "cp: no space"),
+            ("no line endxbuild: 64\n", 64, "no line end"),
+        ] {
+            assert_eq!(first_end(text), Some(FirstEnd { code, said: said.into() }), "{text}");
+        }
+        for text in ["", "xbuild: 0", "xbuild: 0\nmore\n", "xbuild: x\n"] {
+            assert_eq!(first_end(text), None, "{text}");
+        }
     }
 
     #[test]

@@ -10,8 +10,9 @@ use std::time::{Duration, Instant};
 use super::board::{Board, Job};
 use super::native::sandbox::{Exit, Notice};
 use super::session::{self, Left, OutputFolder, Session, Source, run_one};
+use super::ssh_agent::ssh_agent;
 use super::{Workshop, layer_path};
-use crate::domain::{Digest, Error, Event, Outcome, Result, ResultExt, Stream};
+use crate::domain::{Digest, Error, ErrorKind, Event, Outcome, Result, ResultExt, Stream};
 use crate::plan::{ArchiveLayer, LibraryBuild, OUTPUT, Preparation, ProgramBuild, ProgramSource, SOURCE, Work};
 use crate::source::{Fetcher, fetch, unpack};
 use crate::store::{self, Bucket, KeyLock, Output, Record, Scratch, tree_digest};
@@ -154,13 +155,20 @@ impl Build<'_> {
             cached: true,
             network: first.command.network,
             docker: first.docker,
+            agent: if first.ssh { Some(ssh_agent()?) } else { None },
             // `go build` uses all processors but for its last step, linking. On a larger machine several link at once.
             parallel: (self.workshop.jobs / 4).max(1),
             ..Session::new(&jobs[0].root, source, OutputFolder::Empty(&out), commands, scratch)
         };
         self.workshop.engine.run(self.workshop, &session, &mut |index, notice, left| match notice {
-            Notice::Started => self.started(&jobs[index]),
-            Notice::Output(stream, bytes) => self.output(&jobs[index], stream, bytes),
+            Notice::Started => {
+                self.started(&jobs[index]);
+                Ok(())
+            }
+            Notice::Output(stream, bytes) => {
+                self.output(&jobs[index], stream, bytes);
+                Ok(())
+            }
             Notice::Exited(exit) => self.finished(&jobs[index], &exit, left, scratch),
         })
     }
@@ -181,8 +189,9 @@ impl Build<'_> {
         self.workshop.events.emit(Event::Output { step: job.step.id.to_string(), stream, text });
     }
 
-    /// Takes a program out of the sandbox as soon as it is made, and tells everybody.
-    fn finished(&self, job: &Job, exit: &Exit, left: &dyn Left, scratch: &Scratch) {
+    /// Takes a program out of the sandbox as soon as it is made, and tells everybody. That it cannot be taken, because of
+    /// what is around it, is not for this step alone.
+    fn finished(&self, job: &Job, exit: &Exit, left: &dyn Left, scratch: &Scratch) -> Result<()> {
         let took = Duration::from_secs_f64(exit.wall.max(0.0));
         let result = match exit.success() {
             true => self.keep_programs(job, left, scratch, exit),
@@ -190,8 +199,10 @@ impl Build<'_> {
         };
         match result {
             Ok(record) => self.board.done(self.workshop, &job.step.id, record, Outcome::Built, took),
+            Err(error) if error.kind() == ErrorKind::Environment => return Err(error),
             Err(error) => self.board.failed(self.workshop, &job.step.id, error, took),
         }
+        Ok(())
     }
 
     fn unpack(&self, scratch: &Scratch) -> Result<PathBuf> {
@@ -226,10 +237,11 @@ impl Build<'_> {
         let mut outputs = BTreeMap::new();
         for output in &program.outputs {
             let path = output.path.as_deref().unwrap_or(output.name.as_str());
-            let file = left.take(output).map_err(|cause| {
-                Error::build(format!("{} made no file '{path}'", job.step.id))
+            let file = left.take(output).map_err(|cause| match cause.kind() {
+                ErrorKind::Build => Error::build(format!("{} made no file '{path}'", job.step.id))
                     .because(cause)
-                    .hint("`outputs` says which files the command makes, below the source tree")
+                    .hint("`outputs` says which files the command makes, below the source tree"),
+                _ => cause,
             })?;
             let bytes = fs::read(&file).or_build(|| format!("cannot read '{path}' of {}", job.step.id))?;
             let facts = self.verify(job, program, output.name.as_str(), &bytes)?;

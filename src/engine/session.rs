@@ -28,13 +28,20 @@ pub(crate) trait Engine: Send + Sync {
     ///
     /// # Errors
     /// When it cannot be made; a bug for an engine whose builders are no images.
-    fn make_builder(
-        &self,
-        workshop: &Workshop,
-        step: &Step,
-        image: &BuilderImage,
-        assessment: &Assessment,
-    ) -> Result<(Record, Outcome)>;
+    fn make_builder(&self, _workshop: &Workshop, wanted: &WantedBuilder) -> Result<(Record, Outcome)> {
+        Err(Error::bug(format!("{} is an image, and this engine has no use for images", wanted.step.id)))
+    }
+}
+
+/// A builder that is to be an image of an engine.
+#[derive(Clone)]
+pub(crate) struct WantedBuilder {
+    /// Its step.
+    pub(crate) step: Step,
+    /// What it is made of.
+    pub(crate) image: BuilderImage,
+    /// What is known of the step.
+    pub(crate) assessment: Assessment,
 }
 
 /// What came of an interactive command.
@@ -45,8 +52,9 @@ pub(crate) struct Interaction {
     pub(crate) _ending: Option<Ending>,
 }
 
-/// Hears what happens to a command; what it left can be taken as long as the call lasts.
-pub(crate) type Tell<'a> = dyn FnMut(usize, Notice<'_>, &dyn Left) + 'a;
+/// Hears what happens to a command; what it left can be taken as long as the call lasts. An error, such as that the machine
+/// with all of it is gone, ends the session.
+pub(crate) type Tell<'a> = dyn FnMut(usize, Notice<'_>, &dyn Left) -> Result<()> + 'a;
 
 /// What commands have left in their builder so far.
 pub(crate) trait Left {
@@ -74,6 +82,8 @@ pub(crate) struct Session<'a> {
     pub(crate) network: bool,
     /// Whose Docker engine they may use.
     pub(crate) docker: Option<DockerAccess>,
+    /// The socket of an SSH agent that they may use.
+    pub(crate) agent: Option<PathBuf>,
     /// Commands in order of start.
     pub(crate) commands: Vec<Command>,
     /// How many of them run at once.
@@ -101,6 +111,7 @@ impl<'a> Session<'a> {
             cached: false,
             network: false,
             docker: None,
+            agent: None,
             commands,
             parallel: 1,
             emulator: None,
@@ -157,10 +168,13 @@ pub(crate) fn run_one(
     output: &mut dyn FnMut(Stream, &[u8]),
 ) -> Result<Exit> {
     let mut exit = None;
-    workshop.engine.run(workshop, session, &mut |_, notice, _| match notice {
-        Notice::Started => {}
-        Notice::Output(stream, bytes) => output(stream, bytes),
-        Notice::Exited(end) => exit = Some(end),
+    workshop.engine.run(workshop, session, &mut |_, notice, _| {
+        match notice {
+            Notice::Started => {}
+            Notice::Output(stream, bytes) => output(stream, bytes),
+            Notice::Exited(end) => exit = Some(end),
+        }
+        Ok(())
     })?;
     exit.ok_or_else(|| Error::bug("a command never ended"))
 }

@@ -12,6 +12,8 @@ pub const SOURCE: &str = "/src";
 pub const OUTPUT: &str = "/out";
 /// Where caches are.
 pub const CACHE: &str = "/var/cache/xbuild";
+/// Where the caller's SSH agent listens.
+pub const SSH_AGENT: &str = "/run/ssh-agent.sock";
 
 /// Where programs are, after those of components.
 pub const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";

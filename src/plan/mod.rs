@@ -15,7 +15,7 @@ mod step;
 
 pub use builders::{Builders, builder_images};
 pub use dockerfile::render_dockerfile;
-pub use environment::{CACHE, OUTPUT, PATH, SOURCE, prefix};
+pub use environment::{CACHE, OUTPUT, PATH, SOURCE, SSH_AGENT, prefix};
 pub use facts::{BaseName, Facts};
 pub use host_tools::{FoundTool, HostTool, HostTools};
 pub use instructions::{InstructionState, InstructionView, Instructions, StageView};

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::builders::{Builders, Parts};
-use super::environment::{Builder, OUTPUT, SOURCE, go_build, prefix, shell};
+use super::environment::{Builder, OUTPUT, SOURCE, SSH_AGENT, go_build, prefix, shell};
 use super::facts::{BaseName, Facts};
 use super::host_tools::{MissingTools, ToolNeeds};
 use super::image::{Makers, image_build};
@@ -329,6 +329,9 @@ impl Planner<'_> {
             self.check_docker(access, arch)?;
             env.insert("DOCKER_HOST".into(), format!("unix://{}", DockerAccess::SOCKET));
         }
+        if binary.ssh {
+            env.insert("SSH_AUTH_SOCK".into(), SSH_AGENT.into());
+        }
         for (variable, value) in &binary.env {
             env.insert(variable.clone(), variables.expand(value)?);
         }
@@ -367,6 +370,7 @@ impl Planner<'_> {
             },
         ];
         inputs.extend(binary.docker.map(|access| ("docker", access.to_string())));
+        inputs.extend(binary.ssh.then(|| ("ssh", "the caller's agent".to_owned())));
         let work = Work::Program(ProgramBuild {
             root: root.clone(),
             libraries: libraries.clone(),
@@ -377,8 +381,9 @@ impl Planner<'_> {
             statically_linked: binary.statically_linked,
             glibc: binary.glibc,
             docker: binary.docker,
-            // What an engine does for one command is no business of another's.
-            shares_tree: shares_tree && binary.docker.is_none(),
+            ssh: binary.ssh,
+            // What an engine or an agent does for one command is no business of another's.
+            shares_tree: shares_tree && binary.docker.is_none() && !binary.ssh,
         });
         let id = StepId::new(&["binary", name.as_str(), arch.name()]);
         let needs = root.into_iter().chain(libraries).chain(preparation).collect();

@@ -154,6 +154,7 @@ fn details(step: &Step) -> Vec<(&'static str, String)> {
             lines.push(("root", list(&[program.root.as_slice(), &program.libraries].concat())));
             lines.extend(program.preparation.iter().map(|step| ("with", step.to_string())));
             lines.extend(program.docker.map(|access| ("docker", access.to_string())));
+            lines.extend(program.ssh.then(|| ("ssh", "the caller's agent".into())));
             command(&mut lines, "command", &program.command);
             let outputs: Vec<&str> = program.outputs.iter().map(|output| output.name.as_str()).collect();
             lines.push(("outputs", outputs.join(" ")));

@@ -165,6 +165,9 @@ pub struct ProgramBuild {
     /// Whose Docker engine the command may use.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub docker: Option<DockerAccess>,
+    /// Whether the command may use the caller's SSH agent.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub ssh: bool,
     /// Whether the tree may be shared with other programs of the architecture.
     pub shares_tree: bool,
 }

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use xbuild::docker::{
     Address, BuildRequest, Builder, ChangeKind, Client, Container, ContainerRequest, Endpoint, ExecEnd, ExecRequest,
-    temporary,
+    FirstEnd, temporary,
 };
 use xbuild::domain::{Arch, ErrorKind, Result, Stream};
 
@@ -107,8 +107,10 @@ fn commands_run_in_a_container() {
         assert_eq!(client.facts().arch, Arch::host().expect("an architecture"));
         image(&client).await;
         let env = BTreeMap::from([("WORD".to_owned(), "of the container".to_owned())]);
-        let request = ContainerRequest { env, init: true, memory: Some(64 << 20), ..request() };
+        let first = ["sh", "-c", "echo \"$WORD\"; read -r line || exit 3"].map(str::to_owned).to_vec();
+        let request = ContainerRequest { first, env, init: true, memory: Some(64 << 20), ..request() };
         let container = client.create(&request).await.expect("a container");
+        assert_eq!(*container.first(), FirstEnd { code: 3, said: "of the container".into() });
 
         let script = "echo out; echo err >&2; echo \"$WORD, $OTHER\"; pwd; id -u; cat; exit 3";
         let env = BTreeMap::from([("OTHER".to_owned(), "of the command".to_owned())]);

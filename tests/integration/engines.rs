@@ -9,6 +9,7 @@ mod machines;
 mod nothing_stays;
 mod parity;
 mod sample;
+mod ssh_agent;
 
 use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};

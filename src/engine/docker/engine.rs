@@ -2,12 +2,13 @@
 
 use std::io::IsTerminal;
 use std::sync::Arc;
-use std::sync::mpsc::{self, Sender};
+use std::sync::mpsc::{self, SyncSender};
 use std::time::{Duration, Instant};
 
 use tokio::runtime::Handle;
 use tokio::sync::{OnceCell, Semaphore};
 
+use super::agent::AgentRelay;
 use super::builders::Builders;
 use super::left::Leftovers;
 use super::sources::Sources;
@@ -17,14 +18,17 @@ use crate::docker::{
 };
 use crate::domain::{DockerAccess, Error, Outcome, Result, Stream};
 use crate::engine::native::sandbox::{Command, Exceeded, Exit, Notice};
-use crate::engine::session::{Engine, Interaction, OutputFolder, Session, Source, Tell};
-use crate::engine::{Assessment, LOOK, Workshop, unless_stopped};
-use crate::plan::{BuilderImage, CACHE, OUTPUT, Step};
+use crate::engine::session::{Engine, Interaction, OutputFolder, Session, Source, Tell, WantedBuilder};
+use crate::engine::{LOOK, Workshop, unless_stopped};
+use crate::plan::{CACHE, OUTPUT};
 use crate::store::Record;
 
 /// So long an engine on another machine may say nothing before it is asked whether it is there, and may take to say so.
 const SILENCE: Duration = Duration::from_secs(5);
 const PATIENCE: Duration = Duration::from_secs(10);
+
+/// So many pieces of output, of up to 64 KiB each, may wait to be told; then the command waits.
+const UNHEARD: usize = 64;
 
 /// An engine that is reached over its API.
 pub(crate) struct DockerEngine {
@@ -81,7 +85,7 @@ impl DockerEngine {
     }
 
     /// A container of a session, with everything that its commands are to see.
-    async fn open(&self, workshop: &Workshop, session: &Session<'_>) -> Result<Container> {
+    async fn open(&self, workshop: &Workshop, session: &Session<'_>) -> Result<(Container, Option<AgentRelay>)> {
         let client = self.client().await?;
         let key = session.root.compilers.first().ok_or_else(|| Error::bug("a session without a builder"))?;
         let image = builder::name(key);
@@ -117,16 +121,17 @@ impl DockerEngine {
                 container.remove().await?;
             }
         }
-        let request = if sees_files { sources.mounted(request, client.facts().selinux) } else { request };
-        let copied = container.is_some();
+        let request = match sees_files {
+            true => sources.mounted(request, client.facts().selinux),
+            false => Sources::empty(request),
+        };
         let container = match container {
             Some(container) => container,
             None => client.create(&request).await.map_err(|error| access::without_socket(error, &request))?,
         };
-        match (sees_files, copied) {
-            (true, true) => {}
-            (true, false) => _ = sources.copy_inside(&container).await?,
-            (false, _) => sources.send(&container).await?,
+        match sees_files {
+            true => _ = Sources::copied(&container)?,
+            false => sources.send(&container).await?,
         }
         sources.prepare(&container).await?;
         if let Some(emulator) = &session.emulator {
@@ -141,14 +146,18 @@ impl DockerEngine {
             container.remove().await?;
             return Err(error);
         }
-        Ok(container)
+        let relay = match &session.agent {
+            Some(agent) => Some(AgentRelay::open(&container, agent).await?),
+            None => None,
+        };
+        Ok((container, relay))
     }
 
     /// Finds out whether the engine sees the files of this machine; the container that showed it by copying them, if so.
     async fn look(&self, client: &Client, request: &ContainerRequest, sources: &Sources) -> Result<Option<Container>> {
         // Where the folders are not there, some engines refuse the mounts, and others make empty ones.
         let seen = match client.create(&sources.mounted(request.clone(), client.facts().selinux)).await {
-            Ok(container) if sources.copy_inside(&container).await? => Some(container),
+            Ok(container) if Sources::copied(&container)? => Some(container),
             Ok(container) => {
                 container.remove().await?;
                 None
@@ -163,9 +172,9 @@ impl DockerEngine {
 
 impl Engine for DockerEngine {
     fn run(&self, workshop: &Workshop, session: &Session<'_>, tell: &mut Tell<'_>) -> Result<()> {
-        let container = self.runtime.block_on(unless_stopped(&workshop.stop, self.open(workshop, session)))?;
+        let (container, relay) = self.runtime.block_on(unless_stopped(&workshop.stop, self.open(workshop, session)))?;
         let container = Arc::new(container);
-        let (sender, happenings) = mpsc::channel();
+        let (sender, happenings) = mpsc::sync_channel(UNHEARD);
         let slots = Arc::new(Semaphore::new(session.parallel.max(1)));
         let mut tasks = tokio::task::JoinSet::new();
         for (index, mut command) in session.commands.iter().cloned().enumerate() {
@@ -187,26 +196,29 @@ impl Engine for DockerEngine {
             if happening.is_ok() {
                 heard = Instant::now();
             }
-            match happening {
+            let told = match happening {
                 Ok(Happening::Started(index)) => tell(index, Notice::Started, &left),
                 Ok(Happening::Output(index, stream, bytes)) => tell(index, Notice::Output(stream, &bytes), &left),
                 Ok(Happening::Exited(index, exit)) => tell(index, Notice::Exited(exit), &left),
-                Ok(Happening::Lost(error)) => break Err(error),
+                Ok(Happening::Lost(error)) => Err(error),
                 Err(mpsc::RecvTimeoutError::Disconnected) => break Ok(()),
-                Err(mpsc::RecvTimeoutError::Timeout) => {
-                    if self.is_elsewhere() && heard.elapsed() > SILENCE {
-                        if !self.runtime.block_on(self.answers()) {
-                            break Err(Error::environment(format!("{} does not answer any more", self.endpoint)));
-                        }
-                        heard = Instant::now();
+                Err(mpsc::RecvTimeoutError::Timeout) if self.is_elsewhere() && heard.elapsed() > SILENCE => {
+                    heard = Instant::now();
+                    match self.runtime.block_on(self.answers()) {
+                        true => Ok(()),
+                        false => Err(Error::environment(format!("{} does not answer any more", self.endpoint))),
                     }
                 }
-            }
-            if let Err(error) = workshop.stop.check() {
+                Err(mpsc::RecvTimeoutError::Timeout) => Ok(()),
+            };
+            if let Err(error) = told.and_then(|()| workshop.stop.check()) {
                 break Err(error);
             }
         };
+        drop(relay);
         tasks.abort_all();
+        // Whoever waits until there is room in it need not any longer.
+        drop(happenings);
         let result = result.and_then(|()| match session.source {
             Source::Tree { changes: Some(folder), .. } => {
                 self.runtime.block_on(changes::keep(&container, workshop, folder, session.scratch))
@@ -232,7 +244,7 @@ impl Engine for DockerEngine {
     ) -> Result<Interaction> {
         let [command] = session.commands.as_slice() else { return Err(Error::bug("not one command")) };
         self.runtime.block_on(async {
-            let container = unless_stopped(&workshop.stop, self.open(workshop, session)).await?;
+            let (container, _relay) = unless_stopped(&workshop.stop, self.open(workshop, session)).await?;
             let request = request(command);
             let talk = container.interactive(&request, std::io::stdin().is_terminal());
             let code = unless_stopped(&workshop.stop, talk).await;
@@ -242,15 +254,9 @@ impl Engine for DockerEngine {
         })
     }
 
-    fn make_builder(
-        &self,
-        workshop: &Workshop,
-        step: &Step,
-        image: &BuilderImage,
-        assessment: &Assessment,
-    ) -> Result<(Record, Outcome)> {
+    fn make_builder(&self, workshop: &Workshop, wanted: &WantedBuilder) -> Result<(Record, Outcome)> {
         self.runtime.block_on(unless_stopped(&workshop.stop, async {
-            self.builders.make(self.client().await?, workshop, step, image, assessment).await
+            self.builders.make(self.client().await?, workshop, wanted).await
         }))
     }
 }
@@ -264,13 +270,12 @@ enum Happening {
     Lost(Error),
 }
 
-async fn run_command(container: &Container, index: usize, command: &Command, sender: &Sender<Happening>) {
+async fn run_command(container: &Container, index: usize, command: &Command, sender: &SyncSender<Happening>) {
     // Nobody listens any more when the session was stopped.
-    let _ = sender.send(Happening::Started(index));
-    let mut told = |stream: Stream, bytes: &[u8]| {
-        let _ = sender.send(Happening::Output(index, stream, bytes.to_vec()));
-    };
-    let _ = sender.send(match container.exec(&request(command), &mut told).await {
+    let send = |happening| _ = tokio::task::block_in_place(|| sender.send(happening));
+    send(Happening::Started(index));
+    let mut told = |stream: Stream, bytes: &[u8]| send(Happening::Output(index, stream, bytes.to_vec()));
+    send(match container.exec(&request(command), &mut told).await {
         Ok(end) => Happening::Exited(index, ended(&end)),
         Err(error) => Happening::Lost(error),
     });

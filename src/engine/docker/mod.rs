@@ -5,6 +5,7 @@
 
 mod access;
 mod adopt;
+mod agent;
 mod archive;
 mod builder;
 mod builders;

@@ -7,7 +7,7 @@ use std::io::{self, Write};
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
-use crate::docker::{Bind, Container, ContainerRequest, ExecRequest};
+use crate::docker::{Bind, Container, ContainerRequest, ExecRequest, FirstEnd};
 use crate::domain::{Error, Result, ResultExt};
 use crate::engine::session::{Session, Source};
 use crate::engine::{Workshop, layer_path};
@@ -17,6 +17,10 @@ use crate::plan::{OUTPUT, SOURCE};
 /// Where a container sees the source as it is outside, and the word that tells whether it does.
 const OUTSIDE: &str = "/xbuild/source";
 const PROBE: &str = "/xbuild/probe";
+
+/// Copies the source, if the word is the one that it is told.
+const COPY: &str = "[ \"$(cat \"$1/word\")\" = \"$2\" ] || exit 64; mkdir -p \"$4\" \"$5\" && cd \"$3\" && \
+    find . -mindepth 1 -maxdepth 1 ! -path ./dist -exec cp -a -t \"$4\" -- {} +";
 
 /// What is to be in a container.
 pub(super) struct Sources {
@@ -49,8 +53,8 @@ impl Sources {
         Ok(Sources { folder, git_folders: git_folders.to_vec(), prepared, probe, word })
     }
 
-    /// A request for a container that sees the files of this machine, and cannot change them; `relabel` where SELinux
-    /// would not let it read them.
+    /// A request for a container that sees the files of this machine, cannot change them, and copies the source to its
+    /// place; `relabel` where SELinux would not let it read them.
     pub(super) fn mounted(&self, mut request: ContainerRequest, relabel: bool) -> ContainerRequest {
         let bind = |source: &Path, target: &str| Bind {
             source: source.to_owned(),
@@ -63,24 +67,30 @@ impl Sources {
         for folder in &self.git_folders {
             request.binds.push(bind(folder, &folder.display().to_string()));
         }
+        let copy = ["sh", "-euc", COPY, "sh", PROBE, &self.word, OUTSIDE, SOURCE, OUTPUT];
+        request.first = copy.map(str::to_owned).to_vec();
         request
     }
 
-    /// Copies the mounted source to its place; says whether what is mounted is what is here.
-    pub(super) async fn copy_inside(&self, container: &Container) -> Result<bool> {
-        const COPY: &str = "[ \"$(cat \"$1/word\")\" = \"$2\" ] || exit 64; \
-            mkdir -p \"$4\" \"$5\" && cd \"$3\" && \
-            find . -mindepth 1 -maxdepth 1 ! -path ./dist -exec cp -a -t \"$4\" -- {} +";
-        let argv = ["sh", "-euc", COPY, "sh", PROBE, &self.word, OUTSIDE, SOURCE, OUTPUT];
-        match code(container, &argv).await? {
-            (64, _) => Ok(false),
-            end => succeeded(end).map(|()| true),
+    /// Whether what was mounted is what is here, and so was copied to its place.
+    pub(super) fn copied(container: &Container) -> Result<bool> {
+        let FirstEnd { code, said } = container.first();
+        match code {
+            64 => Ok(false),
+            code => succeeded((*code, said.clone())).map(|()| true),
         }
+    }
+
+    /// A request for a container that will be sent everything.
+    pub(super) fn empty(mut request: ContainerRequest) -> ContainerRequest {
+        request.first = ["mkdir", "-p", SOURCE, OUTPUT].map(str::to_owned).to_vec();
+        request
     }
 
     /// Sends the source to its place.
     pub(super) async fn send(&self, container: &Container) -> Result<()> {
-        run(container, &["mkdir", "-p", SOURCE, OUTPUT]).await?;
+        let FirstEnd { code, said } = container.first();
+        succeeded((*code, said.clone()))?;
         let dist = self.folder.join("dist");
         send(container, &[(&self.folder, Path::new(SOURCE))], &|path| path != dist).await?;
         if !self.git_folders.is_empty() {

@@ -1,17 +1,18 @@
 //! Runs sessions on the machine itself.
 
+use std::path::Path;
 use std::sync::mpsc;
 
 use super::emulation::can_run;
 use super::keeper::Task;
 use super::process;
 use super::workplace::{Workplace, make_folder_of};
-use crate::domain::{Error, Outcome, Result, Stream};
+use crate::domain::{DockerAccess, Error, Result, Stream};
+use crate::engine::Workshop;
+use crate::engine::docker_socket::docker_socket;
 use crate::engine::native::sandbox::{Exit, Notice, Stdio, Waiting};
 use crate::engine::session::{Engine, Interaction, OutputFolder, Session, Tell};
-use crate::engine::{Assessment, Workshop};
-use crate::plan::{BuilderImage, HostTools, Step};
-use crate::store::Record;
+use crate::plan::{HostTools, SSH_AGENT};
 
 /// The machine itself, with the tools that were found on it.
 pub(crate) struct Host {
@@ -40,7 +41,7 @@ impl Engine for Host {
                     && failure.is_none()
                     && let Some((index, task)) = waiting.next()
                 {
-                    tell(index, Notice::Started, &workplace);
+                    tell(index, Notice::Started, &workplace)?;
                     running += 1;
                     let sender = sender.clone();
                     scope.spawn(move || {
@@ -54,16 +55,16 @@ impl Engine for Host {
                 if running == 0 {
                     return failure.map_or(Ok(()), Err);
                 }
-                match receiver.recv() {
+                let told = match receiver.recv() {
                     Ok(News::Output(index, stream, bytes)) => tell(index, Notice::Output(stream, &bytes), &workplace),
                     Ok(News::Ended(index, exit)) => {
                         running -= 1;
-                        match exit {
-                            Ok(exit) => tell(index, Notice::Exited(exit), &workplace),
-                            Err(error) => _ = failure.get_or_insert(error),
-                        }
+                        exit.and_then(|exit| tell(index, Notice::Exited(exit), &workplace))
                     }
                     Err(_) => return Err(Error::bug("commands are lost")),
+                };
+                if let Err(error) = told {
+                    failure.get_or_insert(error);
                 }
             }
         })?;
@@ -77,17 +78,24 @@ impl Engine for Host {
         let exit = process::run(task, &workshop.stop, &|_, _| {})?;
         Ok(Interaction { exit, _ending: None })
     }
-
-    fn make_builder(&self, _: &Workshop, step: &Step, _: &BuilderImage, _: &Assessment) -> Result<(Record, Outcome)> {
-        Err(Error::bug(format!("{} is an image, and the machine itself needs none", step.id)))
-    }
 }
 
 /// The commands of a session as the machine can run them.
 fn tasks(workshop: &Workshop, session: &Session<'_>, workplace: &Workplace, stdio: Stdio) -> Result<Vec<Task>> {
     let path = std::env::var_os("PATH").unwrap_or_default().to_string_lossy().into_owned();
+    let mut sockets = Vec::new();
+    if session.docker == Some(DockerAccess::Host) {
+        let address = |socket: &Path| format!("unix://{}", socket.display());
+        sockets.push((address(Path::new(DockerAccess::SOCKET)), address(&docker_socket()?)));
+    }
+    sockets.extend(session.agent.iter().map(|agent| (SSH_AGENT.to_owned(), agent.display().to_string())));
     let task = |command| {
-        let command = workplace.places.command(command, &path);
+        let mut command = workplace.places.command(command, &path);
+        for value in command.env.values_mut() {
+            if let Some((_, here)) = sockets.iter().find(|(inside, _)| inside == value) {
+                value.clone_from(here);
+            }
+        }
         make_folder_of(&command.cwd)?;
         Ok(Task { command, processors: workshop.jobs, stdio })
     };

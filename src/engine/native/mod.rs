@@ -5,7 +5,6 @@ pub(super) mod packages;
 mod root;
 mod run;
 pub mod sandbox;
-mod socket;
 
 pub(super) use packages::make_mount_points;
 pub use root::{Root, RootRequest, open_root, remove_as_root};

@@ -5,12 +5,12 @@ use std::path::{Path, PathBuf};
 
 use super::root::{Root, RootRequest, open_root};
 use super::sandbox::{self, Mount, Network, Spec, Stdio, Waiting};
-use super::socket::socket;
-use crate::domain::{Digest, DockerAccess, Error, Outcome, Result, ResultExt};
+use crate::domain::{Digest, DockerAccess, Error, Result, ResultExt};
+use crate::engine::docker_socket::docker_socket;
 use crate::engine::session::{Engine, Interaction, Left, OutputFolder, Session, Source, Tell};
-use crate::engine::{Assessment, Workshop, layer_path};
-use crate::plan::{BuilderImage, CACHE, OUTPUT, OutputFile, SOURCE, Step};
-use crate::store::{Bucket, Record, Scratch, mark_used};
+use crate::engine::{Workshop, layer_path};
+use crate::plan::{CACHE, OUTPUT, OutputFile, SOURCE, SSH_AGENT};
+use crate::store::{Bucket, Scratch, mark_used};
 
 /// The built-in engine.
 pub(crate) struct Native;
@@ -18,7 +18,13 @@ pub(crate) struct Native;
 impl Engine for Native {
     fn run(&self, workshop: &Workshop, session: &Session<'_>, tell: &mut Tell<'_>) -> Result<()> {
         let (spec, folders) = open(workshop, session)?;
-        sandbox::run(&spec, &workshop.stop, &mut |index, notice| tell(index, notice, &folders))?;
+        let mut failure = None;
+        sandbox::run(&spec, &workshop.stop, &mut |index, notice| {
+            if let Err(error) = tell(index, notice, &folders) {
+                failure.get_or_insert(error);
+            }
+        })?;
+        failure.map_or(Ok(()), Err)?;
         if let Source::Tree { changes: Some(changes), .. } = session.source {
             // Where something was mounted is no part of the result.
             let _ = fs::remove_dir(changes.join("dist"));
@@ -32,10 +38,6 @@ impl Engine for Native {
         let waiting = started.unwrap_or_else(|| Waiting::start(spec.isolation()));
         let (exit, ending) = waiting.run_one(&spec, &workshop.stop, &mut |_, _| {})?;
         Ok(Interaction { exit, _ending: Some(ending) })
-    }
-
-    fn make_builder(&self, _: &Workshop, step: &Step, _: &BuilderImage, _: &Assessment) -> Result<(Record, Outcome)> {
-        Err(Error::bug(format!("{} is an image, and sandboxes stand on layers", step.id)))
     }
 }
 
@@ -88,13 +90,19 @@ fn open(workshop: &Workshop, session: &Session<'_>) -> Result<(Spec, Folders)> {
     }
     match session.docker {
         None => {}
-        Some(DockerAccess::Host) => spec.mounts.push(socket()?),
+        Some(DockerAccess::Host) => spec.mounts.push(shared(docker_socket()?, DockerAccess::SOCKET)),
         Some(DockerAccess::Own) => return Err(Error::bug("a sandbox cannot hold a daemon, and a plan asks for one")),
     }
+    spec.mounts.extend(session.agent.clone().map(|agent| shared(agent, SSH_AGENT)));
     spec.emulators.extend(session.emulator.clone());
     spec.commands.clone_from(&session.commands);
     spec.parallel = session.parallel;
     Ok((spec, folders))
+}
+
+/// Mounts a socket of the machine's.
+fn shared(socket: PathBuf, target: &str) -> Mount {
+    Mount::Bind { source: socket, target: target.into(), read_only: false }
 }
 
 /// Mounts the project's tree and what prepared it, with changes going to `upper`. What earlier builds left in `dist` is

@@ -11,7 +11,7 @@ use crate::support::{Answer, Imports, Run, Server, Test};
 fn bare_toolchain(packages: &str) -> String {
     format!(
         "schema: 1\nsummary: \"a small Debian\"\nbase:\n  image: \"debian:trixie-slim\"\n  bootstrap: {{ suite: trixie \
-         }}\nglibc: \"2.41\"\npackages: [{packages}]\ntargets:\n  cross: {{ packages: [] }}\n  native: {{ packages: [] \
+         }}\nglibc: \"2.41\"\npackages: [{packages}]\ncomponents:\n  ssh: {{ packages: [openssh-client] }}\ntargets:\n  cross: {{ packages: [] }}\n  native: {{ packages: [] \
          }}\nemulator: {{ packages: [qemu-user], program: \"usr/bin/qemu-{{{{ arch.qemu }}}}\" }}\narches: [amd64, arm64, \
          ppc64le, s390x]\ntools: {{ CC: \"none\" }}\n"
     )

@@ -1,16 +1,17 @@
-//! The machine's Docker engine in a sandbox.
+//! The machine's Docker engine, for commands that run without it and may use it.
+
+use std::path::PathBuf;
 
 use tokio::runtime::Handle;
 
-use super::sandbox::Mount;
 use crate::docker::{Address, Client, Endpoint};
-use crate::domain::{DockerAccess, Error, Result, ResultExt};
+use crate::domain::{Error, Result, ResultExt};
 
-/// Mounts the socket of the engine that is meant, once it has answered.
+/// The socket of the engine that is meant, once it has answered.
 ///
 /// # Errors
 /// An environment error when there is no engine, or none that has a socket on this machine.
-pub(super) fn socket() -> Result<Mount> {
+pub(super) fn docker_socket() -> Result<PathBuf> {
     let failed = |error: Error| error.hint("a program asks for it: `docker: host`");
     let endpoint = Endpoint::find(None).map_err(failed)?;
     let Address::Unix(source) = &endpoint.address else {
@@ -19,6 +20,5 @@ pub(super) fn socket() -> Result<Mount> {
     };
     Handle::current().block_on(Client::connect(&endpoint)).map_err(failed)?;
     // A link would lead elsewhere in a sandbox.
-    let source = source.canonicalize().or_environment(|| format!("cannot find {}", source.display()))?;
-    Ok(Mount::Bind { source, target: DockerAccess::SOCKET.into(), read_only: false })
+    source.canonicalize().or_environment(|| format!("cannot find {}", source.display()))
 }
