@@ -9,7 +9,7 @@ docker=docker
 # Whether a line that was asked for compares with other tools, and this user can run them.
 compares() {
   case " ${lines[*]} " in
-    *' cold '* | *' five '* | *' further '* | *' start '* | *' package '* | *' many '* | *' steps '* | *' foreign '* | *' engine '*) ;;
+    *' cold '* | *' five '* | *' further '* | *' start '* | *' package '* | *' many '* | *' steps '* | *' foreign '* | *' engine '* | *' hosts '*) ;;
     *) return 1 ;;
   esac
   [ "$(id -u)" = 0 ] && return

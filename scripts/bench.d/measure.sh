@@ -25,6 +25,7 @@ fail() {
 finish() {
   trap - EXIT INT TERM HUP
   unregister_emulator
+  stop_hosts
   stop_docker
   remove "$work"
   exit "$1"

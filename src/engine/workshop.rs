@@ -15,7 +15,7 @@ use super::native::sandbox::{Identity, Stop};
 use super::session::Engine;
 use crate::debian::Mirrors;
 use crate::docker::Endpoint;
-use crate::domain::{Arch, Digest, EngineChoice, Event, Events, Result, ResultExt};
+use crate::domain::{Arch, Digest, EngineChoice, Event, Events, Result};
 use crate::plan::HostTools;
 use crate::registry;
 use crate::store::Store;
@@ -91,18 +91,10 @@ impl Workshop {
             options;
         let shared = Arc::new(Builders::default());
         let docker = |endpoint| DockerEngine::new(endpoint, Handle::current(), shared.clone());
-        let mut slots = jobs.max(1);
-        let mut machines = BTreeMap::new();
-        for (target, endpoints) in builders {
-            let engines = endpoints.into_iter().map(docker).collect();
-            let warn = |text| events.emit(Event::Warning { text });
-            let pool =
-                Machines::open(engines, Handle::current(), &warn).context(|| format!("the builders for {target}"))?;
-            slots += pool.slots();
-            machines.insert(target, pool);
-        }
-        let machine_arches =
-            machines.iter().map(|(target, pool)| Ok((*target, pool.arch()?))).collect::<Result<_>>()?;
+        let warn = |text| events.emit(Event::Warning { text });
+        let machines = Machines::open(builders, &docker, Handle::current(), &warn)?;
+        let slots = jobs.max(1) + Machines::slots(&machines);
+        let machine_arches = machines.iter().map(|(target, pool)| (*target, pool.arch())).collect();
         let host = Arch::host()?;
         let mut builder_host = host;
         let engine: Box<dyn Engine> = match engine {

@@ -13,7 +13,7 @@ use xbuild::docker::{
 };
 use xbuild::domain::{Arch, ErrorKind, Result, Stream};
 
-use crate::support::{Docker, Images, Imports, Release};
+use crate::support::{Docker, Images, Imports, Release, archive};
 
 const IMAGE: &str = "localhost/busybox:1";
 
@@ -27,18 +27,6 @@ fn endpoint(socket: &Path) -> Endpoint {
 
 fn wait<T>(future: impl Future<Output = T>) -> T {
     tokio::runtime::Runtime::new().expect("a runtime").block_on(future)
-}
-
-/// A tar archive of files; those without a text are folders.
-fn archive(files: &[(&str, u32, &[u8])]) -> Vec<u8> {
-    let mut builder = tar::Builder::new(Vec::new());
-    for (path, mode, bytes) in files {
-        let mut header = tar::Header::new_gnu();
-        header.set_size(bytes.len() as u64);
-        header.set_mode(*mode);
-        builder.append_data(&mut header, path, *bytes).expect("an archive");
-    }
-    builder.into_inner().expect("an archive")
 }
 
 /// Gives the engine an image with a shell and little else, through the builder.

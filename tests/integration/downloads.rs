@@ -2,33 +2,19 @@
 
 use std::io::Write;
 
-use sha2::{Digest, Sha256};
-
-use crate::support::{Answer, Server, Test, host};
+use crate::support::{Answer, Server, Test, archive, host, sha256};
 
 /// A tarball as upstream would release it: one folder with a script and a source.
 fn release() -> Vec<u8> {
-    let mut builder = tar::Builder::new(Vec::new());
-    for (name, mode, text) in [
-        ("tool-1.0/bin/tool", 0o755, "#!/bin/sh\necho tool 1.0\n"),
-        ("tool-1.0/hello", 0o755, "#!/bin/sh\necho hello from upstream\n"),
-        ("tool-1.0/README", 0o644, &"many words\n".repeat(1000)),
-    ] {
-        let mut header = tar::Header::new_gnu();
-        header.set_size(text.len() as u64);
-        header.set_mode(mode);
-        header.set_mtime(1_700_000_000);
-        header.set_cksum();
-        builder.append_data(&mut header, name, text.as_bytes()).expect("an entry");
-    }
-    let tar = builder.into_inner().expect("an archive");
+    let words = "many words\n".repeat(1000);
+    let tar = archive(&[
+        ("tool-1.0/bin/tool", 0o755, b"#!/bin/sh\necho tool 1.0\n"),
+        ("tool-1.0/hello", 0o755, b"#!/bin/sh\necho hello from upstream\n"),
+        ("tool-1.0/README", 0o644, words.as_bytes()),
+    ]);
     let mut gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
     gzip.write_all(&tar).expect("memory");
     gzip.finish().expect("memory")
-}
-
-fn sha256(bytes: &[u8]) -> String {
-    Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// A release that no other test has, so that no store holds it.

@@ -2,9 +2,7 @@
 
 use std::path::Path;
 
-use sha2::Digest;
-
-use crate::support::{Answer, Server, Test, host, readelf};
+use crate::support::{Answer, Server, Test, archive, host, readelf, sha256};
 
 const VERSION: &str = "#include <pcap.h>\n#include <stdio.h>\nint main(void) { puts(pcap_lib_version()); return 0; }\n";
 
@@ -92,18 +90,11 @@ fn seccomp_is_the_second_recipe() {
 
 #[test]
 fn a_project_brings_its_own_recipe() {
-    let mut builder = tar::Builder::new(Vec::new());
-    for (name, text) in
-        [("answer-2/answer.c", "int answer(void) { return 42; }\n"), ("answer-2/answer.h", "int answer(void);\n")]
-    {
-        let mut header = tar::Header::new_gnu();
-        header.set_size(text.len() as u64);
-        header.set_mode(0o644);
-        header.set_cksum();
-        builder.append_data(&mut header, name, text.as_bytes()).expect("an entry");
-    }
-    let bytes = builder.into_inner().expect("an archive");
-    let digest: String = sha2::Sha256::digest(&bytes).iter().map(|byte| format!("{byte:02x}")).collect();
+    let bytes = archive(&[
+        ("answer-2/answer.c", 0o644, b"int answer(void) { return 42; }\n"),
+        ("answer-2/answer.h", 0o644, b"int answer(void);\n"),
+    ]);
+    let digest = sha256(&bytes);
     let server = Server::new([("/answer-2.tar", Answer::Body(bytes))]);
     let recipe = format!(
         "schema: 1\nsummary: \"an answer\"\ndefault: \"2\"\nversions:\n  \"2\": {{ sha256: {digest}, sources: [{{ url: \"{}\" }}] }}\nbuild: \

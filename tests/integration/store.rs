@@ -5,9 +5,7 @@ use std::io::{Read, Seek, Write};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use sha2::Digest;
-
-use crate::support::{Answer, Server, Test, host, processes_with, unique};
+use crate::support::{Answer, Server, Test, archive, host, processes_with, sha256, unique};
 
 /// Changes one byte in the middle of a file.
 fn flip(path: &Path) {
@@ -37,15 +35,9 @@ fn only(folder: PathBuf) -> PathBuf {
 
 /// An archive with a script in it, and a project that takes both this and its own tree.
 fn sample() -> (Server, String) {
-    let mut builder = tar::Builder::new(Vec::new());
     let text = format!("#!/bin/sh\n# {}\n", "words ".repeat(100));
-    let mut header = tar::Header::new_gnu();
-    header.set_size(text.len() as u64);
-    header.set_mode(0o755);
-    header.set_cksum();
-    builder.append_data(&mut header, "tool-1/hello", text.as_bytes()).expect("an entry");
-    let bytes = builder.into_inner().expect("an archive");
-    let digest: String = sha2::Sha256::digest(&bytes).iter().map(|byte| format!("{byte:02x}")).collect();
+    let bytes = archive(&[("tool-1/hello", 0o755, text.as_bytes())]);
+    let digest = sha256(&bytes);
     let server = Server::new([("/tool.tar", Answer::Body(bytes))]);
     let project = format!(
         "version: 1\nname: sample\narches: [{}]\nbinaries:\n  hello:\n    source: {{ sha256: {digest}, sources: [{{ url: \"{}\" }}] }}\n    \

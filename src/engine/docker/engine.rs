@@ -58,11 +58,6 @@ impl DockerEngine {
         Ok(self.client().await?.facts())
     }
 
-    /// The same, if it was asked before.
-    pub(super) fn known_facts(&self) -> Option<&EngineFacts> {
-        self.client.get().map(Client::facts)
-    }
-
     /// Whether it still answers.
     pub(super) async fn answers(&self) -> bool {
         Client::greet(&self.endpoint, PATIENCE).await.is_ok()

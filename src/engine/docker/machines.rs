@@ -1,19 +1,20 @@
 //! Engines on several machines as one: work goes where there is room, and from a machine that dies to another one.
 
-use std::collections::BTreeSet;
-use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
 use tokio::runtime::Handle;
 
 use super::DockerEngine;
-use crate::domain::{Arch, Error, ErrorKind, Event, Outcome, Result};
+use crate::docker::Endpoint;
+use crate::domain::{Arch, Error, ErrorKind, Event, Outcome, Result, ResultExt};
 use crate::engine::native::sandbox::{Notice, Waiting};
 use crate::engine::session::{Engine, Interaction, Session, Tell, WantedBuilder};
 use crate::engine::{LOOK, Workshop};
 use crate::store::Record;
 
-/// Machines that may do the same work.
-pub(crate) struct Machines {
+/// Engines that build for some targets, each of them once, whatever it builds for.
+struct Farm {
     machines: Vec<Machine>,
     /// What each of them is doing.
     loads: Mutex<Vec<Load>>,
@@ -36,83 +37,113 @@ struct Load {
 
 /// Room for a session on a machine.
 struct Place<'a> {
-    machines: &'a Machines,
+    farm: &'a Farm,
     index: usize,
 }
 
 impl Drop for Place<'_> {
     fn drop(&mut self) {
-        self.machines.change(self.index, |load| load.sessions -= 1);
+        self.farm.change(self.index, |load| load.sessions -= 1);
     }
 }
 
+/// Machines that may do the same work.
+pub(crate) struct Machines {
+    farm: Arc<Farm>,
+    /// Their architecture.
+    arch: Arch,
+    /// Which of the farm's they are.
+    members: Vec<usize>,
+}
+
 impl Machines {
-    /// Greets all of them. One that does not answer is left out with a warning, as long as another does.
+    /// Greets all of them, at once. One that does not answer is left out with a warning, as long as another does.
     ///
     /// # Errors
-    /// When none answers, or they are of different architectures.
-    pub(crate) fn open(engines: Vec<DockerEngine>, runtime: Handle, warn: &dyn Fn(String)) -> Result<Machines> {
-        let mut machines = Vec::new();
-        let mut failure = None;
-        for engine in engines {
-            match runtime.block_on(engine.facts()) {
-                Ok(facts) => {
-                    let slots = facts.processors.max(1);
-                    machines.push(Machine { engine, slots });
-                }
-                Err(error) => {
-                    warn(format!("the builder {} is left out: {error}", engine.endpoint()));
-                    failure = Some(error);
+    /// When none answers for a target, or those of one are of different architectures.
+    pub(crate) fn open(
+        builders: BTreeMap<Arch, Vec<Endpoint>>,
+        engine: &dyn Fn(Endpoint) -> DockerEngine,
+        runtime: Handle,
+        warn: &dyn Fn(String),
+    ) -> Result<BTreeMap<Arch, Machines>> {
+        let mut engines: Vec<DockerEngine> = Vec::new();
+        let known = |engines: &[DockerEngine], endpoint: &Endpoint| {
+            engines.iter().position(|engine| engine.endpoint().address == endpoint.address)
+        };
+        for endpoint in builders.values().flatten() {
+            if known(&engines, endpoint).is_none() {
+                engines.push(engine(endpoint.clone()));
+            }
+        }
+        let greet =
+            |engine: &DockerEngine| runtime.block_on(engine.facts()).map(|facts| (facts.arch, facts.processors));
+        let greetings: Vec<Result<(Arch, usize)>> = std::thread::scope(|scope| {
+            let threads: Vec<_> = engines.iter().map(|engine| scope.spawn(|| greet(engine))).collect();
+            let bug = |_| Err(Error::bug("greeting a machine panicked"));
+            threads.into_iter().map(|thread| thread.join().unwrap_or_else(bug)).collect()
+        });
+        let mut pools = Vec::new();
+        for (target, endpoints) in builders {
+            let failed = |error: Error| Err(error).context(|| format!("the builders for {target}"));
+            let mut members: Vec<usize> = endpoints.iter().filter_map(|endpoint| known(&engines, endpoint)).collect();
+            members.sort_unstable();
+            members.dedup();
+            let failure = members.iter().find_map(|member| greetings[*member].as_ref().err());
+            let arch = |member: &usize| greetings[*member].as_ref().ok().map(|(arch, _)| *arch);
+            let arches: BTreeSet<Arch> = members.iter().filter_map(arch).collect();
+            let mut arches = arches.into_iter();
+            match (arches.next(), arches.next(), failure) {
+                (Some(arch), None, _) => pools.push((target, arch, members)),
+                (None, _, Some(error)) => return failed(error.again()),
+                (None, _, None) => return failed(Error::bug("no machines")),
+                (Some(_), Some(_), _) => {
+                    return failed(
+                        Error::usage("builders of one platform run on machines of different architectures")
+                            .hint("their programs would come out of different compilers; name builders of one kind"),
+                    );
                 }
             }
         }
-        if machines.is_empty() {
-            return Err(failure.unwrap_or_else(|| Error::bug("no machines")));
+        let (mut machines, mut loads) = (Vec::new(), Vec::new());
+        for (engine, greeting) in engines.into_iter().zip(greetings) {
+            loads.push(Load { sessions: 0, dead: greeting.is_err() });
+            if let Err(error) = &greeting {
+                warn(format!("the builder {} is left out: {error}", engine.endpoint()));
+            }
+            machines.push(Machine { engine, slots: greeting.map_or(0, |(_, processors)| processors.max(1)) });
         }
-        let loads = Mutex::new(vec![Load::default(); machines.len()]);
-        let machines = Machines { machines, loads, changed: Condvar::new(), runtime };
-        let arches: BTreeSet<Arch> = machines.machines.iter().map(|machine| machine.arch()).collect::<Result<_>>()?;
-        match arches.len() {
-            1 => Ok(machines),
-            _ => Err(Error::usage("builders of one platform run on machines of different architectures")
-                .hint("their programs would come out of different compilers; name builders of one kind")),
-        }
+        let farm = Arc::new(Farm { machines, loads: Mutex::new(loads), changed: Condvar::new(), runtime });
+        let pool = |(target, arch, members)| (target, Machines { farm: farm.clone(), arch, members });
+        Ok(pools.into_iter().map(pool).collect())
     }
 
     /// The architecture of the machines.
-    pub(crate) fn arch(&self) -> Result<Arch> {
-        self.machines.first().ok_or_else(|| Error::bug("no machines"))?.arch()
+    pub(crate) fn arch(&self) -> Arch {
+        self.arch
     }
 
-    /// Sessions that all of them may have at once.
-    pub(crate) fn slots(&self) -> usize {
-        self.machines.iter().map(|machine| machine.slots).sum()
-    }
-
-    fn loads(&self) -> MutexGuard<'_, Vec<Load>> {
-        self.loads.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn change(&self, index: usize, change: impl FnOnce(&mut Load)) {
-        change(&mut self.loads()[index]);
-        self.changed.notify_all();
+    /// Sessions that all machines of a run may have at once.
+    pub(crate) fn slots(pools: &BTreeMap<Arch, Machines>) -> usize {
+        let farm = pools.values().next().map(|pool| &pool.farm);
+        farm.map_or(0, |farm| farm.machines.iter().map(|machine| machine.slots).sum())
     }
 
     /// A place on the living machine with the most room, as soon as there is one.
     fn pick(&self, workshop: &Workshop) -> Result<(&Machine, Place<'_>)> {
-        let mut loads = self.loads();
+        let farm = &*self.farm;
+        let mut loads = farm.loads();
         loop {
             workshop.stop.check()?;
-            let room = |(machine, load): (&Machine, &Load)| machine.slots.saturating_sub(load.sessions);
-            let alive = || self.machines.iter().zip(&*loads).enumerate().filter(|(_, (_, load))| !load.dead);
-            let roomiest = alive().max_by_key(|(_, machine)| room(*machine));
-            let (index, machine) =
-                roomiest.ok_or_else(|| Error::environment("none of the builders answers any more"))?;
-            if room(machine) > 0 {
+            let alive = self.members.iter().copied().filter(|index| !loads[*index].dead);
+            let room = |index: &usize| farm.machines[*index].slots.saturating_sub(loads[*index].sessions);
+            let roomiest = alive.max_by_key(|index| (room(index), std::cmp::Reverse(*index)));
+            let index = roomiest.ok_or_else(|| Error::environment("none of the builders answers any more"))?;
+            if room(&index) > 0 {
                 loads[index].sessions += 1;
-                return Ok((&self.machines[index], Place { machines: self, index }));
+                return Ok((&farm.machines[index], Place { farm, index }));
             }
-            loads = self.changed.wait_timeout(loads, LOOK).unwrap_or_else(PoisonError::into_inner).0;
+            loads = farm.changed.wait_timeout(loads, LOOK).unwrap_or_else(PoisonError::into_inner).0;
         }
     }
 
@@ -125,10 +156,10 @@ impl Machines {
                 other => return other,
             };
             workshop.stop.check()?;
-            if self.runtime.block_on(machine.engine.answers()) {
+            if self.farm.runtime.block_on(machine.engine.answers()) {
                 return Err(error);
             }
-            self.change(place.index, |load| load.dead = true);
+            self.farm.change(place.index, |load| load.dead = true);
             let name = machine.engine.endpoint();
             let text = format!("the builder {name} is gone, and its work goes to another one: {error}");
             workshop.events.emit(Event::Warning { text });
@@ -136,9 +167,14 @@ impl Machines {
     }
 }
 
-impl Machine {
-    fn arch(&self) -> Result<Arch> {
-        self.engine.known_facts().map(|facts| facts.arch).ok_or_else(|| Error::bug("a machine that was not greeted"))
+impl Farm {
+    fn loads(&self) -> MutexGuard<'_, Vec<Load>> {
+        self.loads.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn change(&self, index: usize, change: impl FnOnce(&mut Load)) {
+        change(&mut self.loads()[index]);
+        self.changed.notify_all();
     }
 }
 

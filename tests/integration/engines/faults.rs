@@ -2,9 +2,10 @@
 
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixListener;
+use std::path::Path;
 
 use super::sample::{bare, c_project, left, nothing_stays, on, printed};
-use crate::support::{Docker, Files, Identity, Release, Reply, Test, Web};
+use crate::support::{Docker, Files, Identity, Release, Reply, Test, Web, processes_with, unique};
 
 fn project() -> Test {
     Test::new()
@@ -66,4 +67,29 @@ fn an_engine_with_a_full_disk() {
     let run = on(test.xbuild(["binaries"]), &docker.endpoint()).status(3);
     run.stderr_contains("no space left on device").stderr_contains("docker system prune").run();
     assert_eq!(left(&docker), [""; 0]);
+}
+
+/// Has everything in an engine's control groups share so much memory.
+fn limit_memory(docker: &Docker, bytes: u64) {
+    let groups = [("memory", "memory.limit_in_bytes"), ("", "memory.max")];
+    let files = groups.map(|(root, file)| Path::new("/sys/fs/cgroup").join(root).join(docker.name()).join(file));
+    let file = files.iter().find(|file| file.exists()).expect("it has a group for memory");
+    std::fs::write(file, bytes.to_string()).unwrap_or_else(|error| panic!("{}: {error}", file.display()));
+}
+
+#[test]
+fn commands_that_take_too_long_or_too_much_memory() {
+    let Some(docker) = Docker::of(Release::Current).files(Files::Seen).start() else { return };
+    let mark = format!("987.{}", unique());
+    let program = |name: &str, rest: &str| format!("  {name}:\n    outputs: {{ {name}: {name} }}\n{rest}");
+    let slow = program("slow", &format!("    time_limit: 2s\n    command: sleep {mark} & sleep {mark}\n"));
+    let greedy = program("greedy", "    command: \"x=0123456789; while :; do x=$x$x; done\"\n");
+    let test = bare(&format!("binaries:\n{slow}{greedy}"));
+    on(test.xbuild(["toolchain"]), &docker.endpoint()).run();
+    limit_memory(&docker, 512 << 20);
+    let run = on(test.xbuild(["binaries"]), &docker.endpoint()).status(1);
+    let run = run.stderr_contains("binary/slow/s390x failed: killed after 2 s");
+    run.stderr_contains("binary/greedy/s390x failed: killed for want of memory").run();
+    nothing_stays(&docker);
+    assert!(processes_with(&mark).is_empty(), "what was killed goes on");
 }

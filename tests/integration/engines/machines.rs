@@ -83,6 +83,14 @@ fn machines_share_the_work_and_make_what_one_makes() {
     assert!(after[1] > before[1] && (after[0], after[2]) == (before[0], before[2]), "{before:?} {after:?}");
     farm.known(test.xbuild(["binaries", "--arch", "s390x"])).run();
     assert_eq!([a, b, c].map(started), after);
+    // Machines that build for several targets are the same machines for all of them.
+    stir(&test);
+    let before = [a, c].map(started);
+    let both = format!("linux/s390x=a,linux/s390x=c,linux/{0}=a,linux/{0}=c", host());
+    farm.known(test.xbuild(["binaries", "one", "--builders", &both])).run();
+    let after = [a, c].map(started);
+    assert!(after[0] > before[0] && after[1] > before[1], "one machine has all the work: {before:?} {after:?}");
+    let after = [a, b, c].map(started);
     // An engine that was asked for is the one.
     stir(&test);
     farm.known(test.xbuild(["binaries", "--arch", "s390x", "--engine", "native"])).run();

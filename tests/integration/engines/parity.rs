@@ -30,13 +30,13 @@ fn project_files(test: &Test) -> Vec<(PathBuf, String)> {
 
 /// Go with a C library, an upstream archive, and a preparation that Go programs see.
 fn go_project() -> Test {
-    let test = Test::example("pcap-go");
-    let text = std::fs::read_to_string(test.path().join("xbuild.yaml")).expect("the example has a project file");
+    let test = Test::example("pcap-go").only("s390x");
     let (archive, _) = upstream();
-    let text = text.replace("arches: [amd64, arm, arm64, ppc64le, s390x]", "arches: [s390x]\nprepare: sh prepare.sh");
-    let tool = format!("binaries:\n  tool:\n{archive}    libs: [libpcap]\n    components: [go]\n");
+    let tool =
+        format!("prepare: sh prepare.sh\nbinaries:\n  tool:\n{archive}    libs: [libpcap]\n    components: [go]\n");
+    let text = test.project_file().replace("binaries:\n", &tool);
     let prepare = "rm pcap_test.go\necho 'package main; func init() { println(\"made\") }' > made.go\n";
-    test.file("xbuild.yaml", text.replace("binaries:\n", &tool)).file("prepare.sh", prepare)
+    test.file("xbuild.yaml", text).file("prepare.sh", prepare)
 }
 
 #[test]
@@ -48,7 +48,9 @@ fn docker_of_debian_12_that_sees_the_files() {
 #[test]
 fn docker_of_today_that_sees_no_files() {
     let Some(docker) = Docker::of(Release::Current).start() else { return };
-    same(&go_project(), &docker, &docker.endpoint());
+    for example in ["netsuite", "tcpdump"] {
+        same(&Test::example(example).only("s390x"), &docker, &docker.endpoint());
+    }
 }
 
 #[test]
@@ -73,7 +75,9 @@ fn docker_of_a_user() {
 #[test]
 fn podman_of_root() {
     let Some(podman) = Podman::start(Identity::Own, Files::Unseen) else { return };
-    same(&c_project(), &podman, &podman.endpoint());
+    for example in ["netsuite", "pcap-go", "tcpdump"] {
+        same(&Test::example(example).only("s390x"), &podman, &podman.endpoint());
+    }
 }
 
 #[test]

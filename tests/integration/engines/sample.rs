@@ -3,9 +3,7 @@
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use sha2::Digest;
-
-use crate::support::{Answer, Imports, Run, Server, Test};
+use crate::support::{Answer, Imports, Run, Server, Test, archive, sha256};
 
 /// A toolchain with nothing but a small Debian and these packages: its builders are loaded in a moment.
 fn bare_toolchain(packages: &str) -> String {
@@ -42,17 +40,9 @@ pub(super) fn printed(command: &str) -> String {
 
 /// An upstream archive on a server, and the keys of a program that is built from it.
 pub(super) fn upstream() -> (String, Server) {
-    let program = "#include <answer.h>\nint main(void) { return __FILE__[0] == ANSWER; }\n";
-    let mut builder = tar::Builder::new(Vec::new());
-    for (name, text) in [("tool-1/tool.c", program), ("tool-1/answer.h", "#define ANSWER 'x'\n")] {
-        let mut header = tar::Header::new_gnu();
-        header.set_size(text.len() as u64);
-        header.set_mode(0o644);
-        header.set_cksum();
-        builder.append_data(&mut header, name, text.as_bytes()).expect("an entry");
-    }
-    let bytes = builder.into_inner().expect("an archive");
-    let digest: String = sha2::Sha256::digest(&bytes).iter().map(|byte| format!("{byte:02x}")).collect();
+    let program = b"#include <answer.h>\nint main(void) { return __FILE__[0] == ANSWER; }\n";
+    let bytes = archive(&[("tool-1/tool.c", 0o644, program), ("tool-1/answer.h", 0o644, b"#define ANSWER 'x'\n")]);
+    let digest = sha256(&bytes);
     let server = Server::new([("/tool.tar", Answer::Body(bytes))]);
     let keys = format!(
         "    source: {{ sha256: {digest}, sources: [{{ url: \"{}\" }}] }}\n    command: $CC -g -I. -o tool $PWD/tool.c\n    \
@@ -86,9 +76,17 @@ pub(super) fn on<'a>(run: Run<'a>, endpoint: &str) -> Run<'a> {
     run.env("XBUILD_ENGINE", format!("docker={endpoint}"))
 }
 
-/// Makes what is built next be built, and not be taken from the store.
+/// Makes what is built next be built, and not be taken from the store: of the tree by its digest, of archives by a
+/// variable that no command heeds.
 pub(super) fn stir(test: &Test) {
-    test.write(".salt", format!("{:?}", std::time::SystemTime::now()));
+    let salt = format!("{:?}", std::time::SystemTime::now());
+    test.write(".salt", &salt);
+    let text = test.project_file();
+    let kept = text.lines().filter(|line| !line.starts_with("environment: [SALT="));
+    let kept: String = kept.map(|line| format!("{line}\n")).collect();
+    if !kept.contains("\nenvironment:") {
+        test.write("xbuild.yaml", format!("{kept}environment: [\"SALT={}\"]\n", salt.replace(['"', '{', '}'], "")));
+    }
 }
 
 /// What xbuild has on an engine beside images and the compilers' caches: containers and volumes.

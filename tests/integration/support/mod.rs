@@ -1,6 +1,7 @@
 //! What the tests are written with.
 
 mod agent;
+mod archive;
 mod engines;
 mod git_server;
 mod identity;
@@ -13,6 +14,7 @@ mod tools;
 mod web;
 
 pub(crate) use agent::{Agent, KEY};
+pub(crate) use archive::{archive, sha256};
 pub(crate) use engines::{Docker, Files, Ids, Images, Imports, Machine, Network, Podman, Reached, Release};
 pub(crate) use git_server::GitServer;
 pub(crate) use identity::Identity;

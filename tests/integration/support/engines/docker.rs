@@ -47,15 +47,12 @@ impl Docker {
 
     /// Runs `docker` with these arguments, beside the daemon.
     pub(crate) fn docker<I: IntoIterator<Item = S>, S: AsRef<OsStr>>(&self, arguments: I) -> Output {
-        let mut command = self.keeper.command(&["DOCKER_HOST=unix:///exchange/socket"], ["docker"]);
-        command.args(arguments).output().expect("nsenter can be run")
+        self.keeper.docker(arguments)
     }
 
     /// The same for what must work; what it prints.
     pub(crate) fn must<I: IntoIterator<Item = S>, S: AsRef<OsStr>>(&self, arguments: I) -> String {
-        let output = self.docker(arguments);
-        assert!(output.status.success(), "docker: {}", String::from_utf8_lossy(&output.stderr));
-        String::from_utf8_lossy(&output.stdout).trim().to_owned()
+        self.keeper.must_docker(arguments)
     }
 
     /// A statically linked busybox, to run and to make images of.

@@ -73,6 +73,19 @@ impl Keeper {
         &self.name
     }
 
+    /// Runs Docker's own client there.
+    pub(super) fn docker<I: IntoIterator<Item = S>, S: AsRef<OsStr>>(&self, arguments: I) -> Output {
+        let mut command = self.command(&["DOCKER_HOST=unix:///exchange/socket"], ["docker"]);
+        command.args(arguments).output().expect("nsenter can be run")
+    }
+
+    /// The same for what must work; what it prints.
+    pub(super) fn must_docker<I: IntoIterator<Item = S>, S: AsRef<OsStr>>(&self, arguments: I) -> String {
+        let output = self.docker(arguments);
+        assert!(output.status.success(), "docker: {}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8_lossy(&output.stdout).trim().to_owned()
+    }
+
     /// What programs there have said.
     pub(super) fn log(&self) -> String {
         fs::read_to_string(self.work.join("log")).unwrap_or_default()

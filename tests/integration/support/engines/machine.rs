@@ -108,15 +108,12 @@ impl Machine {
 
     /// Runs `docker` on the machine.
     pub(crate) fn docker<I: IntoIterator<Item = S>, S: AsRef<OsStr>>(&self, arguments: I) -> Output {
-        let mut command = self.keeper.command(&["DOCKER_HOST=unix:///exchange/socket"], ["docker"]);
-        command.args(arguments).output().expect("nsenter can be run")
+        self.keeper.docker(arguments)
     }
 
     /// The same for what must work; what it prints.
     pub(crate) fn must<I: IntoIterator<Item = S>, S: AsRef<OsStr>>(&self, arguments: I) -> String {
-        let output = self.docker(arguments);
-        assert!(output.status.success(), "docker: {}", String::from_utf8_lossy(&output.stderr));
-        String::from_utf8_lossy(&output.stdout).trim().to_owned()
+        self.keeper.must_docker(arguments)
     }
 
     /// The interface by which the tests reach it.
