@@ -1,10 +1,11 @@
 //! Sends each session to the engine that builds for its target.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 
 use super::docker::Machines;
 use super::native::sandbox::Waiting;
-use super::session::{Engine, Interaction, Session, Tell};
+use super::session::{Engine, ImageWish, Interaction, Session, Tell};
 use super::{Assessment, Workshop};
 use crate::domain::{Arch, Outcome, Result};
 use crate::plan::{BuilderImage, Step};
@@ -42,5 +43,9 @@ impl Engine for Dispatch {
         assessment: &Assessment,
     ) -> Result<(Record, Outcome)> {
         self.engine(step.arch).make_builder(workshop, step, image, assessment)
+    }
+
+    fn build_image(&self, workshop: &Workshop, wish: &ImageWish<'_>, archive: &Path) -> Result<()> {
+        self.engine(Some(wish.order.arch)).build_image(workshop, wish, archive)
     }
 }

@@ -1,6 +1,7 @@
 //! Engines on several machines as one: work goes where there is room, and from a machine that dies to another one.
 
 use std::collections::BTreeSet;
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -10,7 +11,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use super::DockerEngine;
 use crate::domain::{Arch, Error, ErrorKind, Event, Outcome, Result};
 use crate::engine::native::sandbox::{Notice, Waiting};
-use crate::engine::session::{Engine, Interaction, Session, Tell};
+use crate::engine::session::{Engine, ImageWish, Interaction, Session, Tell};
 use crate::engine::{Assessment, Workshop};
 use crate::plan::{BuilderImage, Step};
 use crate::store::Record;
@@ -134,5 +135,9 @@ impl Engine for Machines {
         assessment: &Assessment,
     ) -> Result<(Record, Outcome)> {
         self.on_some(workshop, |engine| engine.make_builder(workshop, step, image, assessment))
+    }
+
+    fn build_image(&self, workshop: &Workshop, wish: &ImageWish<'_>, archive: &Path) -> Result<()> {
+        self.on_some(workshop, |engine| engine.build_image(workshop, wish, archive))
     }
 }
