@@ -161,6 +161,9 @@ pub(super) struct ImagesOptions {
     /// End with this stage of the Dockerfiles
     #[arg(long, value_name = "STAGE")]
     pub(super) target: Option<String>,
+    /// Who carries out the Dockerfiles: xbuild, or the builder of the engine that --engine or --builders names
+    #[arg(long, value_enum, default_value_t = BuiltBy::Xbuild, value_name = "BUILDER")]
+    pub(super) built_by: BuiltBy,
     /// Show a secret to the RUN lines that ask for it: id=NAME,src=FILE or id=NAME,env=VARIABLE
     #[arg(long, value_name = "SECRET")]
     pub(super) secret: Vec<SecretOption>,
@@ -184,6 +187,14 @@ pub(super) struct ImagesOptions {
     /// How long each command of a test may run
     #[arg(long, value_name = "SECONDS", default_value_t = 300, value_parser = clap::value_parser!(u32).range(1..))]
     pub(super) test_timeout: u32,
+}
+
+/// Who carries out Dockerfiles.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
+pub(super) enum BuiltBy {
+    #[default]
+    Xbuild,
+    Engine,
 }
 
 #[derive(Debug, Args)]

@@ -5,11 +5,12 @@ use std::path::{Path, PathBuf};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use super::arguments::ImagesOptions;
+use super::arguments::{BuiltBy, ImagesOptions};
 use super::bases::Bases;
 use super::command_tests::CommandTests;
 use super::commands::Commands;
 use super::dockerfiles::{Dockerfiles, ImageKey};
+use super::engine_images::by_engine;
 use super::examine::Examination;
 use super::export::{Exportable, asked};
 use super::image_inputs::{files, target};
@@ -19,8 +20,8 @@ use crate::domain::{Arch, Digest, Error, ErrorKind, Event, ImageName, Outcome, P
 use crate::engine::native::sandbox::Identity;
 use crate::engine::{Execution, layer_path};
 use crate::image::{
-    self, Base, BuiltImage, Context, Folders, Ignore, LayerCache, Layout, Note, Origin, Ownership, Repository,
-    RepositoryRequest, Request, Services, Steps,
+    self, Base, BaseImage, BuiltImage, Context, Folders, Ignore, LayerCache, Layout, Note, Origin, Ownership,
+    Repository, RepositoryRequest, Request, Services, Steps,
 };
 use crate::plan::{ImageBuild, Plan, ProjectImages, Step, StepId, Work};
 use crate::source::{CheckedOut, Checkout, Fetcher, fetch_url};
@@ -196,7 +197,7 @@ impl<'a> Assembly<'a> {
         let arch = key.1;
         let workshop = &self.loaded.workshop;
         let file = self.dockerfiles.parsed.get(key).ok_or_else(|| Error::bug("an image without a Dockerfile"))?;
-        let target = target(self.loaded, build, arch);
+        let target = target(self.loaded, build, arch, self.options.built_by);
         let ignore = Ignore::of(&build.dockerfile, &build.context)?;
         let undone = |step: &StepId| Err(Error::bug(format!("{step} is not done")));
         let files = files(self.loaded, self.execution, build, &undone)?;
@@ -239,7 +240,11 @@ impl<'a> Assembly<'a> {
                 Note::Remembered(step) => commands.remembered(step),
             },
         };
-        let built = image::build(&request, &services).map_err(|error| error.in_file(&build.dockerfile))?;
+        let built = match self.options.built_by {
+            BuiltBy::Xbuild => image::build(&request, &services),
+            BuiltBy::Engine => by_engine(&commands, build, &request, &services),
+        };
+        let built = built.map_err(|error| error.in_file(&build.dockerfile))?;
         let examination = Examination {
             loaded: self.loaded,
             layout: &self.layout,
@@ -268,7 +273,11 @@ impl<'a> Assembly<'a> {
         if let Some(image) = self.images.find(name, arch)?
             && let Some(built) = self.state().built.get(&(image.clone(), arch))
         {
-            return Ok(Base::Stage(built.stage.clone()));
+            if self.options.built_by == BuiltBy::Xbuild {
+                return Ok(Base::Stage(built.stage.clone()));
+            }
+            let image = BaseImage::read(&self.layout, built.manifest.clone(), arch)?;
+            return Ok(Base::Image(Box::new(image), self.layout.dir().to_owned()));
         }
         let base = self.bases.find(name, arch).context(|| format!("base image {name}"))?;
         Ok(Base::Image(Box::new(base.image), base.layout.dir().to_owned()))

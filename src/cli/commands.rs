@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use tokio::runtime::Handle;
 use tokio::sync::OwnedSemaphorePermit;
 
+use super::engine_images::or_by_engine;
 use crate::domain::{Arch, Error, Event, Outcome, Result, Stream};
 use crate::engine::Workshop;
 use crate::engine::native::sandbox::{self, Command, Emulator, Exit, Limits, Network, Root, Spec, Stdio, User};
@@ -122,7 +123,7 @@ impl Commands<'_> {
             let text = String::from_utf8_lossy(bytes).into_owned();
             self.workshop.events.emit(Event::Output { step: request.step.clone(), stream, text });
         };
-        let exit = sandbox::run_one(&spec, &self.workshop.stop, &mut output)?;
+        let exit = sandbox::run_one(&spec, &self.workshop.stop, &mut output).map_err(or_by_engine)?;
         if exit.success() {
             return Ok(());
         }

@@ -2,14 +2,15 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
-use std::path::PathBuf;
 
-use super::setup::Loaded;
+use super::arguments::BuiltBy;
+use super::image_inputs::build_arch;
+use super::setup::{ImageWish, Loaded};
 use super::test_files::TestFile;
 use crate::config::{Expanded, Expansion};
 use crate::domain::{Arch, Error, Name, Result, ResultExt};
 use crate::image::{Dockerfile, Instruction, ParseError, Scope, Source, Span, Stage};
-use crate::plan::{BaseName, Goal, ImageBuild, Plan, ProjectImages, Work, plan};
+use crate::plan::{BaseName, Facts, Goal, ImageBuild, Plan, ProjectImages, Work, plan};
 
 /// An image of one architecture.
 pub(super) type ImageKey = (Name, Arch);
@@ -34,18 +35,18 @@ pub(super) struct Dockerfiles {
 }
 
 impl Dockerfiles {
-    /// Those of the wanted images, or of all, and of what they stand on; `tests` are for all, beside their own.
+    /// Those of the wanted images, or of all, and of what they stand on.
     ///
     /// # Errors
     /// A usage error: for a name that there is not, what is wrong with a template, a Dockerfile or a file of tests, an
     /// image that is built on itself.
-    pub(super) fn read(loaded: &Loaded, wanted: &[Name], tests: &[PathBuf]) -> Result<Dockerfiles> {
+    pub(super) fn read(loaded: &Loaded, wish: &ImageWish<'_>) -> Result<Dockerfiles> {
         let project = &loaded.project;
         if project.images.is_empty() {
             return Err(Error::usage("the project has no images").hint("describe one under `images:` in its file"));
         }
         // Also to object to names that there are not.
-        let some = match wanted {
+        let some = match wish.names {
             [] => None,
             names => Some(plan(project, &loaded.facts, &Goal::Images(names.to_vec()))?),
         };
@@ -55,8 +56,8 @@ impl Dockerfiles {
         let mut walk = Walk {
             images: ProjectImages::of(&all)?,
             builds: &builds,
-            host: loaded.facts.host,
-            tests,
+            facts: &loaded.facts,
+            wish,
             found: Dockerfiles::default(),
         };
         for key in self::builds(some.as_ref().unwrap_or(&all)).into_keys() {
@@ -117,8 +118,8 @@ fn check_shared(loaded: &Loaded, plan: &Plan) -> Result<()> {
 struct Walk<'a> {
     images: ProjectImages<'a>,
     builds: &'a BTreeMap<ImageKey, &'a ImageBuild>,
-    host: Arch,
-    tests: &'a [PathBuf],
+    facts: &'a Facts,
+    wish: &'a ImageWish<'a>,
     found: Dockerfiles,
 }
 
@@ -145,7 +146,8 @@ impl Walk<'_> {
         let in_file = |error: ParseError| error.in_file(&build.dockerfile);
         let file = Dockerfile::parse_expanded(&expanded.text, &place).map_err(in_file)?;
         let (mut bases, mut external) = (BTreeSet::new(), BTreeSet::new());
-        let references = references(&file, build, key.1, self.host).map_err(in_file)?;
+        let build_arch = build_arch(self.facts, key.1, self.wish.built_by);
+        let references = references(&file, build, key.1, build_arch).map_err(in_file)?;
         for (span, name, arch) in references.images {
             let found = self.images.find(&name, arch);
             match found.context(|| format!("{}:{}:{}", build.dockerfile.display(), span.line, span.column))? {
@@ -157,12 +159,13 @@ impl Walk<'_> {
             }
         }
         let tests =
-            build.tests.iter().chain(self.tests).map(|path| TestFile::read(path)).collect::<Result<Vec<_>>>()?;
-        let mut runs = references.runs;
+            build.tests.iter().chain(self.wish.tests).map(|path| TestFile::read(path)).collect::<Result<Vec<_>>>()?;
+        // What an engine runs is no business of this machine's.
+        let mut runs = if self.wish.built_by == BuiltBy::Xbuild { references.runs } else { BTreeSet::new() };
         if tests.iter().any(TestFile::runs_commands) {
             runs.insert(key.1);
         }
-        if runs.iter().any(|arch| *arch != self.host) {
+        if runs.iter().any(|arch| *arch != self.facts.host) {
             self.found.emulated.insert(key.clone());
         }
         self.found.runs_commands |= !runs.is_empty();
@@ -188,8 +191,8 @@ struct References {
     runs: BTreeSet<Arch>,
 }
 
-fn references(file: &Dockerfile, build: &ImageBuild, arch: Arch, host: Arch) -> Result<References, ParseError> {
-    let scope = Scope::of_file(file, arch, host, &build.args)?;
+fn references(file: &Dockerfile, build: &ImageBuild, arch: Arch, build_arch: Arch) -> Result<References, ParseError> {
+    let scope = Scope::of_file(file, arch, build_arch, &build.args)?;
     // What a base's ONBUILD takes files from is that image's, which came before it.
     let graph = file.graph(build.target.as_deref(), &BTreeMap::new(), &|word| scope.expand(word))?;
     let mut found = References { images: Vec::new(), runs: BTreeSet::new() };

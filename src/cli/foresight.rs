@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use super::arguments::BuiltBy;
 use super::bases::Bases;
 use super::dockerfiles::{Dockerfiles, ImageKey};
 use super::image_inputs::{files, target};
@@ -94,7 +95,7 @@ impl Foreseer<'_> {
     fn image(&mut self, key: &ImageKey, step: &Step, build: &ImageBuild) -> Result<Vec<StageView>> {
         let arch = key.1;
         let file = self.dockerfiles.parsed.get(key).ok_or_else(|| Error::bug("an image without a Dockerfile"))?;
-        let target = target(self.loaded, build, arch);
+        let target = target(self.loaded, build, arch, BuiltBy::Xbuild);
         let ignore = Ignore::of(&build.dockerfile, &build.context)?;
         let folder = self.scratch.path().canonicalize().or_environment(|| "cannot find the store".into())?;
         let stand_ins = StandIns { folder: folder.join(step.id.as_str().replace('/', "-")) };

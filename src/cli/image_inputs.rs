@@ -3,28 +3,37 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
+use super::arguments::BuiltBy;
 use super::setup::Loaded;
 use crate::domain::{Arch, Result};
 use crate::engine::{Execution, layer_path};
 use crate::image::{self, Target};
-use crate::plan::{ImageBuild, StepId};
+use crate::plan::{Facts, ImageBuild, StepId};
 use crate::store::Bucket;
 
 /// Files in layers carry no date: a commit that changes no file then changes no layer.
 const FILE_TIME: u64 = 0;
 
 /// What an image is made for.
-pub(super) fn target(loaded: &Loaded, build: &ImageBuild, arch: Arch) -> Target {
+pub(super) fn target(loaded: &Loaded, build: &ImageBuild, arch: Arch, built_by: BuiltBy) -> Target {
     let mut labels = build.labels.clone();
     labels.entry("org.opencontainers.image.created".into()).or_insert_with(|| image::rfc3339(build.created));
     Target {
         arch,
-        build_arch: loaded.facts.host,
+        build_arch: build_arch(&loaded.facts, arch, built_by),
         stage: build.target.clone(),
         args: build.args.clone(),
         labels,
         created: build.created,
         mtime: FILE_TIME,
+    }
+}
+
+/// The architecture that an image's `BUILDPLATFORM` tells: that of the machine which carries out its Dockerfile.
+pub(super) fn build_arch(facts: &Facts, arch: Arch, built_by: BuiltBy) -> Arch {
+    match built_by {
+        BuiltBy::Xbuild => facts.host,
+        BuiltBy::Engine => facts.host_of(arch),
     }
 }
 

@@ -4,9 +4,10 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::process::ExitCode;
 
-use super::arguments::ImagesOptions;
+use super::arguments::{BuiltBy, ImagesOptions};
 use super::assembly::Assembly;
 use super::build::{build, publish};
+use super::engine_images;
 use super::export;
 use super::load::load;
 use super::setup::{ImageWish, Setup, exit};
@@ -22,17 +23,21 @@ pub(super) async fn run(setup: &Setup<'_>, options: &ImagesOptions) -> Result<Ex
         pull: options.pull,
         stage: options.target.as_deref(),
         tests: &options.tests,
+        built_by: options.built_by,
     };
     let (loaded, dockerfiles) = setup.load_images(project, &wish)?;
     let goal = Goal::Images(dockerfiles.names());
     let plan = plan(&loaded.project, &loaded.facts, &goal)?;
+    if options.built_by == BuiltBy::Engine {
+        engine_images::check(&setup.engine(&loaded.project), &loaded.facts, &dockerfiles)?;
+    }
     let asked = export::asked(&plan, &options.selection.names);
     options.outputs.iter().try_for_each(|output| output.check(&asked))?;
     if !Identity::is_root() && dockerfiles.runs_commands {
         // The files that commands make belong to many users, and only root of their namespace can read them all. What was
         // found out so far is found out again there, but files are not read again.
         loaded.digests.save(&loaded.workshop.store)?;
-        return enter_namespace(&Identity::detect());
+        return enter_namespace(&Identity::detect()).map_err(engine_images::or_by_engine);
     }
     let built = build(&loaded, &plan, &goal).await?;
     let images = ProjectImages::of(&plan)?;

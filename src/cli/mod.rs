@@ -10,6 +10,7 @@ mod command_tests;
 mod commands;
 mod dockerfiles;
 mod doctor;
+mod engine_images;
 mod examine;
 mod export;
 mod foresight;

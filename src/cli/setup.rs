@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use super::arguments::Global;
+use super::arguments::{BuiltBy, Global};
 use super::dockerfiles::Dockerfiles;
 use crate::config::{Project, ProjectOptions, Variables};
 use crate::docker::Endpoint;
@@ -37,6 +37,8 @@ pub(super) struct ImageWish<'a> {
     pub(super) stage: Option<&'a str>,
     /// Files of tests for all of them.
     pub(super) tests: &'a [PathBuf],
+    /// Who carries out their Dockerfiles.
+    pub(super) built_by: BuiltBy,
 }
 
 /// A project, and what was found out about it.
@@ -94,7 +96,7 @@ impl<'a> Setup<'a> {
     pub(super) fn load_images(&self, project: Project, wish: &ImageWish<'_>) -> Result<(Loaded, Dockerfiles)> {
         let mut loaded = self.find_out(project, wish.update, wish.pull, true)?;
         loaded.facts.stage = wish.stage.map(str::to_owned);
-        let dockerfiles = Dockerfiles::read(&loaded, wish.names, wish.tests)?;
+        let dockerfiles = Dockerfiles::read(&loaded, wish)?;
         loaded.facts.bases.clone_from(&dockerfiles.external);
         loaded.facts.emulated.clone_from(&dockerfiles.emulated);
         Ok((loaded, dockerfiles))

@@ -6,11 +6,13 @@ use base64::Engine as _;
 use bytes::BytesMut;
 use http_body_util::BodyExt as _;
 use serde::Deserialize;
+use tokio::io::AsyncRead;
 
-use super::Client;
+use super::client::pieces;
 use super::error::{broken, what_mends};
 use super::trace::{self, Told};
-use crate::domain::{Error, Result, Stream};
+use super::{Client, Network};
+use crate::domain::{Arch, Error, Result, Stream};
 
 /// A message longer than this is none.
 const LONGEST: usize = 16 << 20;
@@ -30,14 +32,16 @@ pub enum Builder {
 /// What is to be built.
 #[derive(Debug, Clone)]
 pub struct BuildRequest {
-    /// A tar archive with the Dockerfile and what it copies.
-    pub context: Vec<u8>,
-    /// The Dockerfile's name in it.
+    /// What errors call it.
+    pub name: String,
+    /// The Dockerfile's name in the context.
     pub dockerfile: String,
     /// The stage that is wanted; the last one otherwise.
     pub target: Option<String>,
     /// What the image is to be called.
     pub tag: String,
+    /// Whom the image is for; else for the engine's own machine.
+    pub arch: Option<Arch>,
     /// Build arguments.
     pub args: BTreeMap<String, String>,
     /// Labels of the image.
@@ -46,8 +50,8 @@ pub struct BuildRequest {
     pub builder: Builder,
     /// Whether every instruction is executed, also where the engine remembers it.
     pub no_cache: bool,
-    /// Whether `RUN` has the network of the engine's machine, and not one of its own.
-    pub host_network: bool,
+    /// What `RUN` sees.
+    pub network: Network,
 }
 
 /// A message of a builder.
@@ -66,15 +70,20 @@ struct Message {
 }
 
 impl Client {
-    /// Has the engine build an image. `told` gets what its commands print, and a line for each step.
+    /// Has the engine build an image of a context: a tar archive with the Dockerfile and what it copies. `told` gets what its commands print, and a line for each step.
     ///
     /// # Errors
     /// A build error, with the last lines, when the Dockerfile is at fault or a command of it fails; a registry error
     /// when a base cannot be had; an environment error when the engine is at fault.
-    pub async fn build(&self, request: &BuildRequest, told: &mut (dyn FnMut(Stream, &str) + Send)) -> Result<()> {
-        let what = format!("build {}", request.tag);
-        let context = format!("{}: cannot {what}", self.endpoint());
-        let answer = self.transport().post_tar(&path(request), request.context.clone().into()).await;
+    pub async fn build(
+        &self,
+        request: &BuildRequest,
+        context: impl AsyncRead + Send + Unpin + 'static,
+        told: &mut (dyn FnMut(Stream, &str) + Send),
+    ) -> Result<()> {
+        let what = format!("build {}", request.name);
+        let message = format!("{}: cannot {what}", self.endpoint());
+        let answer = self.transport().post_tar(&path(request), bollard::body_try_stream(pieces(context))).await;
         let broken_off = |error: Error| {
             let told = Error::environment(format!("cannot {what}")).because(error.to_string());
             error.hints().into_iter().fold(told, |told, hint| told.hint(hint))
@@ -82,7 +91,7 @@ impl Client {
         let mut answer = match answer.map_err(broken_off)? {
             Ok(answer) => answer,
             // BuildKit has no answer to begin where the Dockerfile cannot be read.
-            Err(error) => return Err(fault(&context, &error, "")),
+            Err(error) => return Err(fault(&message, &error, "")),
         };
         let mut progress = Progress::new(told);
         let mut pending = BytesMut::new();
@@ -94,12 +103,12 @@ impl Client {
             }
             if pending.len() > LONGEST {
                 return Err(
-                    Error::environment(context).because("its answer is not of Docker's API: a message without end")
+                    Error::environment(message).because("its answer is not of Docker's API: a message without end")
                 );
             }
         }
         progress.line(&pending);
-        progress.end(&context)
+        progress.end(&message)
     }
 }
 
@@ -115,9 +124,12 @@ fn path(request: &BuildRequest) -> String {
         ("forcerm", "1".into()),
     ];
     parameters.extend(request.target.clone().map(|target| ("target", target)));
-    if request.host_network {
-        parameters.push(("networkmode", "host".into()));
+    match request.network {
+        Network::None => parameters.push(("networkmode", "none".into())),
+        Network::Default => {}
+        Network::Host => parameters.push(("networkmode", "host".into())),
     }
+    parameters.extend(request.arch.map(|arch| ("platform", arch.platform().to_owned())));
     if request.no_cache {
         parameters.push(("nocache", "1".into()));
     }
@@ -302,20 +314,21 @@ mod tests {
     #[test]
     fn nothing_that_is_asked_can_become_another_parameter() {
         let request = BuildRequest {
-            context: Vec::new(),
+            name: "n".into(),
             dockerfile: "a&b=c".into(),
             target: Some("x y".into()),
             tag: "n:1".into(),
+            arch: Some(Arch::Arm),
             args: BTreeMap::from([("A".into(), "1&2".into())]),
             labels: BTreeMap::new(),
             builder: Builder::BuildKit,
             no_cache: false,
-            host_network: true,
+            network: Network::Host,
         };
         assert_eq!(
             path(&request),
             "/build?dockerfile=a%26b%3Dc&t=n%3A1&buildargs=%7B%22A%22%3A%221%262%22%7D&labels=%7B%7D&rm=1&forcerm=1\
-             &target=x%20y&networkmode=host&version=2"
+             &target=x%20y&networkmode=host&platform=linux%2Farm%2Fv7&version=2"
         );
     }
 }

@@ -73,6 +73,18 @@ impl Client {
         Ok(images.collect())
     }
 
+    /// The names of images of a repository, each with its tag.
+    ///
+    /// # Errors
+    /// An environment error.
+    pub async fn images_called(&self, repository: &str) -> Result<Vec<String>> {
+        let filters = HashMap::from([("reference".to_owned(), vec![repository.to_owned()])]);
+        let options = ListImagesOptionsBuilder::default().filters(&filters).build();
+        let found = self.at_once().list_images(Some(options)).await.map_err(self.failed("list images"))?;
+        let names = found.into_iter().flat_map(|image| image.repo_tags);
+        Ok(names.filter(|name| name.rsplit_once(':').is_some_and(|(found, _)| found == repository)).collect())
+    }
+
     /// Has the engine fetch an image from its registry. `told` gets a line for whatever it does.
     ///
     /// # Errors

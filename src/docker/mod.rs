@@ -35,5 +35,5 @@ pub use endpoint::{Endpoint, Socket, sockets};
 pub use exec::{ExecEnd, ExecRequest};
 pub use facts::{EngineFacts, Greeting, Product};
 pub use image::ImageFacts;
-pub use owner::temporary;
+pub use owner::{temporary, temporary_image};
 pub use pipe::Pipe;

@@ -36,6 +36,21 @@ pub fn temporary() -> (String, String) {
     (LABEL.to_owned(), Owner::this().to_string())
 }
 
+/// The repository of images that go with one run of xbuild; no registry elsewhere can have it.
+pub(super) const IMAGES: &str = "localhost/xbuild-image";
+
+/// A name for an image that goes with this run: what a dead run left is swept. `what` tells it from others of the run, in
+/// letters and digits.
+pub fn temporary_image(what: &str) -> String {
+    format!("{IMAGES}:{what}.{}", Owner::this().to_string().replace('/', "_"))
+}
+
+/// The run that an image of such a name goes with.
+pub(super) fn image_owner(name: &str) -> Option<Owner> {
+    let tag = name.strip_prefix(IMAGES)?.strip_prefix(':')?;
+    tag.split_once('.')?.1.replace('_', "/").parse().ok()
+}
+
 impl Owner {
     /// This process.
     pub(super) fn this() -> &'static Owner {
@@ -111,6 +126,14 @@ mod tests {
         assert_eq!(this.life(), Life::Alive);
         assert_eq!(Owner { started: this.started + 1, ..this.clone() }.life(), Life::Dead);
         assert_eq!(Owner { pid: u32::MAX, ..this.clone() }.life(), Life::Dead);
+    }
+
+    #[test]
+    fn a_name_tells_whose_image_it_is() {
+        assert_eq!(image_owner(&temporary_image("0a1b")).as_ref(), Some(Owner::this()));
+        for name in ["localhost/xbuild-image:x", "localhost/xbuild-image-2:x.a_b_1_2", "xbuild-image:x.a_b_1_2"] {
+            assert_eq!(image_owner(name), None, "{name}");
+        }
     }
 
     #[test]

@@ -6,7 +6,7 @@ use bollard::models::ContainerSummaryStateEnum as State;
 use bollard::query_parameters::{ListContainersOptionsBuilder, ListVolumesOptionsBuilder};
 
 use super::Client;
-use super::owner::{LABEL, Life, Owner};
+use super::owner::{IMAGES, LABEL, Life, Owner, image_owner};
 use crate::domain::Result;
 
 /// Seconds after which a container that never started is nobody's, whoever made it.
@@ -36,6 +36,19 @@ impl Client {
         for volume in volumes.volumes.unwrap_or_default() {
             if life(Some(&volume.labels)) == Life::Dead {
                 let _ = self.remove_volume(&volume.name).await;
+            }
+        }
+        Ok(())
+    }
+
+    /// Removes the images that go with a run, where that is dead.
+    ///
+    /// # Errors
+    /// As for [`Client::sweep`].
+    pub async fn sweep_images(&self) -> Result<()> {
+        for name in self.images_called(IMAGES).await? {
+            if image_owner(&name).is_some_and(|owner| owner.life() == Life::Dead) {
+                let _ = self.remove_image(&name).await;
             }
         }
         Ok(())

@@ -114,8 +114,8 @@ impl Transport {
     ///
     /// # Errors
     /// An environment error when the engine cannot be reached, or breaks off.
-    pub(super) async fn post_tar(&self, path: &str, tar: Bytes) -> Result<Result<Incoming, String>> {
-        let mut request = self.request(Method::POST, path, body(tar))?;
+    pub(super) async fn post_tar(&self, path: &str, tar: Body) -> Result<Result<Incoming, String>> {
+        let mut request = self.request(Method::POST, path, tar)?;
         request.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/x-tar"));
         let response = self.send(request).await?;
         match response.status().is_success() {

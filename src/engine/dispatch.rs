@@ -1,11 +1,12 @@
 //! Sends each session to the engine that builds for its target.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 
 use super::Workshop;
 use super::docker::Machines;
 use super::native::sandbox::Waiting;
-use super::session::{Engine, Interaction, Session, Tell, WantedBuilder};
+use super::session::{Engine, ImageWish, Interaction, Session, Tell, WantedBuilder};
 use crate::domain::{Arch, Outcome, Result};
 use crate::store::Record;
 
@@ -35,5 +36,9 @@ impl Engine for Dispatch {
 
     fn make_builder(&self, workshop: &Workshop, wanted: &WantedBuilder) -> Result<(Record, Outcome)> {
         self.engine(wanted.step.arch).make_builder(workshop, wanted)
+    }
+
+    fn build_image(&self, workshop: &Workshop, wish: &ImageWish<'_>, archive: &Path) -> Result<()> {
+        self.engine(Some(wish.order.arch)).build_image(workshop, wish, archive)
     }
 }

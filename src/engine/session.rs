@@ -7,6 +7,7 @@ use super::native::sandbox::{Command, Emulator, Ending, Exit, Limits, Notice, Wa
 use super::proxies::proxies;
 use super::{Assessment, Workshop};
 use crate::domain::{Arch, Digest, DockerAccess, Error, Outcome, Result, Stream};
+use crate::image::Order;
 use crate::plan::{self, BuilderImage, OutputFile, Step};
 use crate::store::{Record, Scratch};
 
@@ -31,6 +32,16 @@ pub(crate) trait Engine: Send + Sync {
     fn make_builder(&self, _workshop: &Workshop, wanted: &WantedBuilder) -> Result<(Record, Outcome)> {
         Err(Error::bug(format!("{} is an image, and this engine has no use for images", wanted.step.id)))
     }
+
+    /// Has a whole image built, and writes it into `archive` as `docker save` does. Blocks.
+    ///
+    /// # Errors
+    /// When the Dockerfile is at fault or a command of it fails, the engine cannot do what it asks for, or is at fault
+    /// itself; a usage error for an engine that builds no images.
+    fn build_image(&self, workshop: &Workshop, wish: &ImageWish<'_>, archive: &Path) -> Result<()> {
+        let _ = (workshop, archive);
+        Err(Error::usage(format!("{}: this engine has no builder of images", wish.step)))
+    }
 }
 
 /// A builder that is to be an image of an engine.
@@ -42,6 +53,19 @@ pub(crate) struct WantedBuilder {
     pub(crate) image: BuilderImage,
     /// What is known of the step.
     pub(crate) assessment: Assessment,
+}
+
+/// An image that an engine's own builder is to build.
+#[derive(Clone, Copy)]
+pub struct ImageWish<'a> {
+    /// What it is told of as, as in `image/router/s390x`.
+    pub step: &'a str,
+    /// What is to be built.
+    pub order: &'a Order,
+    /// Whether every instruction is executed, also where the engine remembers it.
+    pub anew: bool,
+    /// Whether commands see a network.
+    pub network: bool,
 }
 
 /// What came of an interactive command.

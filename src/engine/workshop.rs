@@ -1,7 +1,7 @@
 //! What every step works with.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 
 use tokio::runtime::Handle;
@@ -12,7 +12,7 @@ use super::docker::{Builders, DockerEngine, Machines};
 use super::host::Host;
 use super::native::Native;
 use super::native::sandbox::{Identity, Stop};
-use super::session::Engine;
+use super::session::{Engine, ImageWish};
 use crate::debian::Mirrors;
 use crate::docker::Endpoint;
 use crate::domain::{Arch, Digest, EngineChoice, Event, Events, Result};
@@ -132,6 +132,16 @@ impl Workshop {
             machines: machine_arches,
             mirrors: OnceLock::new(),
         })
+    }
+
+    /// Has an engine build a whole image for its architecture, and writes what comes of it into `archive`, as `docker save`
+    /// does. Blocks.
+    ///
+    /// # Errors
+    /// A build error when the Dockerfile is at fault or a command of it fails; an environment error when the engine is; a
+    /// usage error when it has no builder, or none that can do what the Dockerfile asks for.
+    pub fn build_image(&self, wish: &ImageWish<'_>, archive: &Path) -> Result<()> {
+        self.engine.build_image(self, wish, archive)
     }
 
     /// What the project's steps are remembered under.

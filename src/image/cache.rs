@@ -1,6 +1,7 @@
 //! Layers by the key of their inputs: one whose inputs did not change is not written again.
 
 use std::fs;
+use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::thread;
@@ -10,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use super::gzip::{COMPRESSOR, ParallelGzip};
 use super::layer::{self, Entries, LayerKey};
 use super::{Descriptor, Layout, blob, media_type};
-use crate::domain::{Digest, DigestWriter, Result, ResultExt};
+use crate::domain::{Digest, DigestWriter, Error, Result, ResultExt};
 
 /// What is known of a layer that was written once; one file `<key>` for each.
 pub struct LayerCache {
@@ -58,6 +59,23 @@ impl LayerCache {
     /// The same, compressing on so many threads; the bytes do not depend on it.
     pub fn with_threads(self, threads: usize) -> LayerCache {
         LayerCache { threads, ..self }
+    }
+
+    /// A layer that is an archive already, which another builder has made; `archive` is not compressed.
+    ///
+    /// # Errors
+    /// An archive that cannot be read, or whose bytes do not have the digest; a layout that cannot be written.
+    pub(super) fn archive(&self, diff_id: Digest, mut archive: impl Read, layout: &Layout) -> Result<BuiltLayer> {
+        let failed = || format!("cannot write the layer {diff_id} to {}", layout.dir().display());
+        let gzip = ParallelGzip::new(layout.blob_writer()?, self.threads).or_environment(failed)?;
+        let mut tar = DigestWriter::new(gzip);
+        std::io::copy(&mut archive, &mut tar).or_environment(failed)?;
+        let (found, _, gzip) = tar.finish();
+        if found != diff_id {
+            return Err(Error::environment(failed()).because(format!("its bytes have the digest {found}")));
+        }
+        let (blob, size) = gzip.finish().or_environment(failed)?.complete()?;
+        Ok(built(&Record { diff_id, blob, size }, Origin::Written))
     }
 
     /// The layer of an identity, written into the layout unless it is there; `entries` gives what is in it.

@@ -36,9 +36,10 @@ mod tests;
 pub use base::{BaseImage, choose};
 pub use blob::BlobWriter;
 pub use build::{
-    Base, BuiltImage, Container, Context, Download, FinishedStage, Folders, ForeseenStage, ForeseenStep, Foresight,
-    Note, Ownership, Repository, RepositoryRequest, Request, RunRequest, Services, StepState, Steps, Target, Unknown,
-    build, check_store, foresee, index, stage_arch, stages,
+    Base, BuiltImage, Container, Context, Demand, Download, FinishedStage, Folders, ForeseenStage, ForeseenStep,
+    Foresight, Note, Order, OrderedBase, Ownership, Part, Repository, RepositoryRequest, Request, RunRequest, Services,
+    StepState, Steps, Target, Unknown, build, check_store, deliver, delivered, foresee, index, order, stage_arch,
+    stages,
 };
 pub use cache::{BuiltLayer, LayerCache, Origin};
 pub use config::{Empty, Health, History, ImageConfig, RootFs, Runtime};

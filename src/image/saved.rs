@@ -9,7 +9,7 @@ use serde::Deserialize;
 use super::export::filesystem_folder;
 use super::unpack::{Limits, unpack};
 use super::{ImageConfig, MergedImage, compression};
-use crate::domain::{Error, Result, ResultExt};
+use crate::domain::{Digest, Error, Result, ResultExt};
 
 /// Bytes of a document of the archive's.
 const MAX_DOCUMENT: u64 = 16 << 20;
@@ -52,6 +52,11 @@ impl SavedImage {
     /// How many layers it has.
     pub fn layers(&self) -> usize {
         self.layers.len()
+    }
+
+    /// Its layers, lowest first: the digest that each has uncompressed, and its archive, which may be compressed.
+    pub(super) fn archives(&self) -> impl Iterator<Item = (Digest, &Path)> {
+        self.config.rootfs.diff_ids.iter().copied().zip(self.layers.iter().map(PathBuf::as_path))
     }
 
     /// Unpacks its lowest layers as one, into a folder that is made.

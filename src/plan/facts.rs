@@ -55,7 +55,7 @@ impl Facts {
     }
 
     /// The architecture that the builder for a target runs on.
-    pub(super) fn host_of(&self, target: Arch) -> Arch {
+    pub fn host_of(&self, target: Arch) -> Arch {
         self.machines.get(&target).copied().unwrap_or(self.builder_host)
     }
 }

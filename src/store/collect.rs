@@ -45,7 +45,7 @@ pub fn usage(store: &Store) -> Vec<Usage> {
 }
 
 /// What goes by its own use: nothing else knows whether it is needed.
-const AGING: [Bucket; 10] = [
+const AGING: [Bucket; 11] = [
     Bucket::Steps,
     Bucket::Resolutions,
     Bucket::Repositories,
@@ -54,6 +54,7 @@ const AGING: [Bucket; 10] = [
     Bucket::Layers,
     Bucket::ImageLayers,
     Bucket::ImageSteps,
+    Bucket::EngineImages,
     Bucket::ImageCaches,
     Bucket::Examinations,
 ];

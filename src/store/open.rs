@@ -45,6 +45,8 @@ pub enum Bucket {
     ImageLayers,
     /// What the commands of images came to.
     ImageSteps,
+    /// Which images engines' builders have made of which orders.
+    EngineImages,
     /// Folders that the commands of images keep for themselves.
     ImageCaches,
     /// Which images passed which tests.
@@ -59,7 +61,7 @@ pub enum Bucket {
 
 impl Bucket {
     /// Every bucket, in the order in which `cache ls` shows them.
-    pub const ALL: [Bucket; 18] = [
+    pub const ALL: [Bucket; 19] = [
         Bucket::Records,
         Bucket::Steps,
         Bucket::Resolutions,
@@ -73,6 +75,7 @@ impl Bucket {
         Bucket::Layers,
         Bucket::ImageLayers,
         Bucket::ImageSteps,
+        Bucket::EngineImages,
         Bucket::ImageCaches,
         Bucket::Examinations,
         Bucket::Images,
@@ -96,6 +99,7 @@ impl Bucket {
             Bucket::Layers => "layers-v1",
             Bucket::ImageLayers => "image-layers-v3",
             Bucket::ImageSteps => "image-steps-v3",
+            Bucket::EngineImages => "engine-images-v1",
             Bucket::ImageCaches => "image-caches-v1",
             Bucket::Examinations => "examinations-v1",
             Bucket::Images => "images-v1",

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use xbuild::docker::{
     Address, BuildRequest, Builder, ChangeKind, Client, Container, ContainerRequest, Endpoint, ExecEnd, ExecRequest,
-    FirstEnd, temporary,
+    FirstEnd, Network, temporary,
 };
 use xbuild::domain::{Arch, ErrorKind, Result, Stream};
 
@@ -40,18 +40,20 @@ async fn image(client: &Client) {
 
 async fn build(client: &Client, context: Vec<u8>, builder: Builder, tag: &str) -> (String, Result<()>) {
     let request = BuildRequest {
-        context,
+        name: tag.into(),
         dockerfile: "Dockerfile".into(),
         target: None,
         tag: tag.into(),
+        arch: None,
         args: BTreeMap::from([("WORD".to_owned(), "a & b".to_owned())]),
         labels: BTreeMap::from([("io.xbuild.key".to_owned(), "0815".to_owned())]),
         builder,
         no_cache: false,
-        host_network: true,
+        network: Network::Host,
     };
     let mut heard = String::new();
-    let result = client.build(&request, &mut |stream, text| heard += &format!("{stream:?} {text}")).await;
+    let mut told = |stream: Stream, text: &str| heard += &format!("{stream:?} {text}");
+    let result = client.build(&request, std::io::Cursor::new(context), &mut told).await;
     (heard, result)
 }
 

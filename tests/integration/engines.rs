@@ -4,6 +4,7 @@ mod dockerfiles;
 mod environment;
 mod faults;
 mod git;
+mod images;
 mod interactive;
 mod machines;
 mod nothing_stays;

@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 use std::time::Instant;
 
 use super::archive::archive;
-use crate::docker::{BuildRequest, Builder, Client, ContainerRequest, EngineFacts, ExecRequest, ImageFacts, Product};
+use crate::docker::{
+    BuildRequest, Builder, Client, ContainerRequest, EngineFacts, ExecRequest, ImageFacts, Network, Product,
+};
 use crate::domain::{Digest, Error, Event, Outcome, Result, ResultExt, Stream};
 use crate::engine::proxies::proxies;
 use crate::engine::session::WantedBuilder;
@@ -132,23 +134,24 @@ async fn build(
     let packed = context.append_data(&mut header, "Dockerfile", image.dockerfile.as_bytes());
     let context = packed.and_then(|()| context.into_inner()).or_bug(|| "cannot pack a Dockerfile".into())?;
     let request = BuildRequest {
-        context,
+        name: name.to_owned(),
         dockerfile: "Dockerfile".into(),
         target: Some(image.stage.clone()),
         tag: name.to_owned(),
+        arch: None,
         args: proxies(),
         labels: labels(key),
         builder: preferred(client.facts()),
         // Newer packages are no reason for an engine to run apt again.
         no_cache: workshop.update,
         // Packages come over it, and an engine may have no other.
-        host_network: true,
+        network: Network::Host,
     };
-    client.build(&request, &mut tell).await
+    client.build(&request, std::io::Cursor::new(context), &mut tell).await
 }
 
 /// BuildKit, where the engine's own client would take it too.
-fn preferred(facts: &EngineFacts) -> Builder {
+pub(super) fn preferred(facts: &EngineFacts) -> Builder {
     let release = facts.version.split('.').next().and_then(|number| number.parse::<u32>().ok());
     match facts.product {
         Product::Docker if release.is_some_and(|release| release >= 23) => Builder::BuildKit,

@@ -1,6 +1,7 @@
 //! Runs sessions in containers.
 
 use std::io::IsTerminal;
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::mpsc::{self, SyncSender};
 use std::time::{Duration, Instant};
@@ -10,15 +11,16 @@ use tokio::sync::{OnceCell, Semaphore};
 
 use super::agent::AgentRelay;
 use super::builders::Builders;
+use super::images::Images;
 use super::left::Leftovers;
 use super::sources::Sources;
-use super::{access, builder, changes, emulation};
+use super::{access, builder, changes, emulation, images};
 use crate::docker::{
     Address, Client, Container, ContainerRequest, Endpoint, EngineFacts, ExecEnd, ExecRequest, Network,
 };
 use crate::domain::{DockerAccess, Error, Outcome, Result, Stream};
 use crate::engine::native::sandbox::{Command, Exceeded, Exit, Notice};
-use crate::engine::session::{Engine, Interaction, OutputFolder, Session, Source, Tell, WantedBuilder};
+use crate::engine::session::{Engine, ImageWish, Interaction, OutputFolder, Session, Source, Tell, WantedBuilder};
 use crate::engine::{LOOK, Workshop, unless_stopped};
 use crate::plan::{CACHE, OUTPUT};
 use crate::store::Record;
@@ -39,13 +41,22 @@ pub(crate) struct DockerEngine {
     sees_files: OnceCell<bool>,
     /// The builders of this run.
     builders: Arc<Builders>,
+    /// The images that it builds.
+    images: Images,
 }
 
 impl DockerEngine {
     /// The engine at an endpoint; it is spoken to when there is something to do.
     /// What is known of builders is shared with other engines.
     pub(crate) fn new(endpoint: Endpoint, runtime: Handle, builders: Arc<Builders>) -> DockerEngine {
-        DockerEngine { endpoint, runtime, client: OnceCell::new(), sees_files: OnceCell::new(), builders }
+        DockerEngine {
+            endpoint,
+            runtime,
+            client: OnceCell::new(),
+            sees_files: OnceCell::new(),
+            builders,
+            images: Images::default(),
+        }
     }
 
     /// What it is called.
@@ -253,6 +264,13 @@ impl Engine for DockerEngine {
         self.runtime.block_on(unless_stopped(&workshop.stop, async {
             self.builders.make(self.client().await?, workshop, wanted).await
         }))
+    }
+
+    fn build_image(&self, workshop: &Workshop, wish: &ImageWish<'_>, archive: &Path) -> Result<()> {
+        self.runtime.block_on(async {
+            let client = unless_stopped(&workshop.stop, self.client()).await?;
+            images::build(client, workshop, wish, archive, &self.images).await
+        })
     }
 }
 

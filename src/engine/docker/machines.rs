@@ -1,6 +1,7 @@
 //! Engines on several machines as one: work goes where there is room, and from a machine that dies to another one.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
 use tokio::runtime::Handle;
@@ -9,7 +10,7 @@ use super::DockerEngine;
 use crate::docker::Endpoint;
 use crate::domain::{Arch, Error, ErrorKind, Event, Outcome, Result, ResultExt};
 use crate::engine::native::sandbox::{Notice, Waiting};
-use crate::engine::session::{Engine, Interaction, Session, Tell, WantedBuilder};
+use crate::engine::session::{Engine, ImageWish, Interaction, Session, Tell, WantedBuilder};
 use crate::engine::{LOOK, Workshop};
 use crate::store::Record;
 
@@ -204,5 +205,9 @@ impl Engine for Machines {
 
     fn make_builder(&self, workshop: &Workshop, wanted: &WantedBuilder) -> Result<(Record, Outcome)> {
         self.on_some(workshop, |engine| engine.make_builder(workshop, wanted))
+    }
+
+    fn build_image(&self, workshop: &Workshop, wish: &ImageWish<'_>, archive: &Path) -> Result<()> {
+        self.on_some(workshop, |engine| engine.build_image(workshop, wish, archive))
     }
 }

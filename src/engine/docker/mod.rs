@@ -12,6 +12,7 @@ mod builders;
 mod changes;
 mod emulation;
 mod engine;
+mod images;
 mod left;
 mod machines;
 mod sources;

@@ -4,6 +4,7 @@ use std::fs;
 use std::os::unix::fs::FileTypeExt;
 use std::path::Path;
 
+use super::delivery::Delivered;
 use super::folders::{LISTING, ROOT};
 use super::listing;
 use super::run::StepRecord;
@@ -11,7 +12,7 @@ use crate::domain::{Digest, Result, ResultExt};
 use crate::image::layer::{Content, Entries};
 use crate::store::{Bucket, Damage, Store, content_digest};
 
-/// Reads all layers, step records and caches of images, and lists what is not what it should be. What commands keep in
+/// Reads all layers, step records, engines' images and caches of images, and lists what is not what it should be. What commands keep in
 /// their caches is their own.
 ///
 /// # Errors
@@ -34,6 +35,11 @@ pub fn check_store(store: &Store) -> Result<Vec<Damage>> {
         let record = fs::read(&path).ok().and_then(|bytes| serde_json::from_slice::<StepRecord>(&bytes).ok());
         if record.zip(key(&path)).is_none_or(|(record, key)| !record.is_of(&key)) {
             damages.push(Damage { path, problem: "is not the record of a command".into() });
+        }
+    }
+    for path in store.entries(Bucket::EngineImages)? {
+        if fs::read(&path).ok().and_then(|bytes| serde_json::from_slice::<Delivered>(&bytes).ok()).is_none() {
+            damages.push(Damage { path, problem: "does not say which image an engine has built".into() });
         }
     }
     for path in store.entries(Bucket::ImageCaches)? {

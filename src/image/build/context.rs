@@ -15,7 +15,7 @@ use crate::image::layer::{Content, Entry, Stamp};
 const ROOT: (u32, u32) = (0, 0);
 
 /// Symbolic links followed on the way to one file, as the kernel allows.
-const MAX_LINKS: usize = 40;
+pub(super) const MAX_LINKS: usize = 40;
 
 /// Where COPY takes its files from.
 pub struct Context<'a> {
@@ -45,7 +45,7 @@ impl Context<'_> {
     }
 
     /// What a name is, its last part not followed; excluded files are not there, excluded folders still are.
-    fn look(&self, name: &Path) -> Result<Option<Found>> {
+    pub(super) fn look(&self, name: &Path) -> Result<Option<Found>> {
         let found = |kind| Ok(Some(Found { name: name.to_owned(), kind }));
         let (path, placed) = self.place(name);
         if !placed && self.files.keys().any(|key| key != name && key.starts_with(name)) {

@@ -128,7 +128,7 @@ impl Stages {
 /// or a store that cannot be written.
 pub fn build(request: &Request<'_>, services: &Services<'_>) -> Result<BuiltImage> {
     let plan = Plan::new(request, services)?;
-    plan.rehearse(request)?;
+    plan.rehearse(request, &mut |_, _, _| Ok(()))?;
     let scratch = request.folders.store().scratch()?;
     let stages = Stages::new(scratch);
     let last = plan.graph.stages.last().ok_or_else(|| Error::bug("a Dockerfile without a stage"))?;
@@ -200,9 +200,9 @@ pub fn foresee(request: &Request<'_>, services: &Services<'_>) -> Result<Foresig
 }
 
 /// The stages, with what is known of base images before anything is built.
-struct Plan {
-    graph: Graph,
-    bases: BTreeMap<usize, Base>,
+pub(super) struct Plan {
+    pub(super) graph: Graph,
+    pub(super) bases: BTreeMap<usize, Base>,
     /// Stages whose base images are not there yet.
     unknown: BTreeMap<usize, Unknown>,
     triggers: Triggers,
@@ -210,7 +210,7 @@ struct Plan {
 
 impl Plan {
     /// Finds the base images. Their ONBUILD triggers may need more stages, which may have base images of their own.
-    fn new(request: &Request<'_>, services: &Services<'_>) -> Result<Plan> {
+    pub(super) fn new(request: &Request<'_>, services: &Services<'_>) -> Result<Plan> {
         let (file, target) = (request.file, request.target);
         let mut plan = Plan {
             graph: graph(file, target, &Triggers::new())?,
@@ -306,18 +306,27 @@ impl Plan {
         Ok((build, triggers))
     }
 
-    /// Goes through all stages without building anything.
-    fn rehearse(&self, request: &Request<'_>) -> Result<()> {
+    /// Goes through all stages without building anything, and says what the last one's images start with: it has the
+    /// layers and the history of its base alone. `look` sees each instruction of a stage with what is in force after it.
+    pub(super) fn rehearse(
+        &self,
+        request: &Request<'_>,
+        look: &mut dyn FnMut(&PlannedStage, &Step, &Settings) -> Result<()>,
+    ) -> Result<Arc<FinishedStage>> {
         let mut ends: BTreeMap<usize, Arc<FinishedStage>> = BTreeMap::new();
+        let mut last = Err(Error::bug("a Dockerfile without a stage"));
         for planned in &self.graph.stages {
             let end = |index| ends.get(&index).cloned().ok_or_else(|| Error::bug("a stage stands on a later one"));
             let Beginning { base, mut settings, triggers } = self.beginning(planned, request, &end)?;
             settings.runtime.on_build = None;
-            rehearse(&mut settings, triggers.iter().chain(&request.file.stages[planned.index].steps))?;
+            let steps = triggers.iter().chain(&request.file.stages[planned.index].steps);
+            rehearse(&mut settings, steps, &mut |step, settings| look(planned, step, settings))?;
             let Settings { runtime, scope, author, .. } = settings;
-            ends.insert(planned.index, Arc::new(FinishedStage { runtime, scope, author, ..base }));
+            let end = Arc::new(FinishedStage { runtime, scope, author, ..base });
+            ends.insert(planned.index, end.clone());
+            last = Ok(end);
         }
-        Ok(())
+        last
     }
 
     /// What a stage starts with; `finished` gives a stage that it stands on.

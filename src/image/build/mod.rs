@@ -7,6 +7,8 @@
 //! stack      its layers; view: what they hold together; folders: their files in the store
 //! scan       what a command left, as entries
 //! container  what commands in a finished image start with
+//! order      a whole image as an order to another builder: its Dockerfile is rewritten, wanted is what of the context it
+//!            takes; delivery: what comes back
 //! check      whether what builds left in the store is as they left it
 //! ```
 
@@ -16,6 +18,7 @@ mod check;
 mod container;
 mod context;
 mod copy;
+mod delivery;
 mod files;
 mod folders;
 mod foresight;
@@ -23,8 +26,10 @@ mod git;
 mod history;
 mod image;
 mod listing;
+mod order;
 mod rehearsal;
 mod request;
+mod rewritten;
 mod run;
 mod run_mounts;
 mod scan;
@@ -33,12 +38,16 @@ mod stack;
 mod stage;
 mod users;
 mod view;
+mod wanted;
 
 pub use check::check_store;
 pub use container::Container;
 pub use context::Context;
+pub use delivery::{deliver, delivered};
 pub use folders::{Folders, Ownership};
 pub use foresight::{ForeseenStage, ForeseenStep, Foresight, StepState, Unknown};
 pub use image::{BuiltImage, build, foresee, index, stage_arch, stages};
+pub use order::{Demand, Order, OrderedBase, order};
 pub use request::{Base, Download, Note, Repository, RepositoryRequest, Request, RunRequest, Services, Steps, Target};
+pub use rewritten::Part;
 pub use stage::FinishedStage;

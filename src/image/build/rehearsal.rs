@@ -4,11 +4,16 @@ use super::settings::Settings;
 use crate::domain::Result;
 use crate::image::{Copy, FileMode, Instruction, ParseError, Run, Step};
 
-/// Applies what instructions say of the image, one after the other, and checks the options of the others.
+/// Applies what instructions say of the image, one after the other, and checks the options of the others. `look` sees each
+/// with what is in force after it.
 ///
 /// # Errors
 /// The first thing that is wrong, with its place.
-pub(super) fn rehearse<'a>(settings: &mut Settings, steps: impl Iterator<Item = &'a Step>) -> Result<()> {
+pub(super) fn rehearse<'a>(
+    settings: &mut Settings,
+    steps: impl Iterator<Item = &'a Step>,
+    look: &mut dyn FnMut(&Step, &Settings) -> Result<()>,
+) -> Result<()> {
     for step in steps {
         settings.apply(&step.instruction)?;
         match &step.instruction {
@@ -16,6 +21,7 @@ pub(super) fn rehearse<'a>(settings: &mut Settings, steps: impl Iterator<Item = 
             Instruction::Copy(instruction) => check_copy(instruction, settings)?,
             _ => {}
         }
+        look(step, settings)?;
     }
     Ok(())
 }

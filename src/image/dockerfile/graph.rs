@@ -124,7 +124,7 @@ impl Dockerfile {
         });
         let own = triggers.get(&index).into_iter().flatten().chain(&self.stages[index].steps);
         let mut uses: Vec<(Span, Source)> = Vec::new();
-        for word in inherited.chain(own.map(|step| &step.instruction)).flat_map(sources) {
+        for word in inherited.chain(own.map(|step| &step.instruction)).flat_map(Instruction::sources) {
             let source = self.source(index, word)?;
             if !uses.iter().any(|(_, known)| *known == source) {
                 uses.push((word.span, source));
@@ -169,12 +169,14 @@ fn worth(word: &Word, expand: &dyn Fn(&Word) -> Result<String, ParseError>, what
     Ok(value)
 }
 
-/// The words of an instruction that name stages or images.
-fn sources(instruction: &Instruction) -> Vec<&Word> {
-    match instruction {
-        Instruction::Copy(copy) => copy.from.iter().collect(),
-        Instruction::Run(run) => run.mounts.iter().filter_map(|mount| mount.from()).collect(),
-        _ => Vec::new(),
+impl Instruction {
+    /// Its words that name stages or images to take files from; those of an ONBUILD are not its own.
+    pub fn sources(&self) -> Vec<&Word> {
+        match self {
+            Instruction::Copy(copy) => copy.from.iter().collect(),
+            Instruction::Run(run) => run.mounts.iter().filter_map(|mount| mount.from()).collect(),
+            _ => Vec::new(),
+        }
     }
 }
 

@@ -2,6 +2,7 @@
 
 mod assembly;
 mod base;
+mod order;
 mod sources;
 mod stages;
 
@@ -70,6 +71,17 @@ impl Case {
         base: Option<&BaseImage>,
         run: &(dyn Fn(&RunRequest) -> Result<()> + Sync),
     ) -> Result<BuiltImage> {
+        self.with(text, base, run, build)
+    }
+
+    /// Does something with what a build is asked for.
+    fn with<T>(
+        &self,
+        text: &str,
+        base: Option<&BaseImage>,
+        run: &(dyn Fn(&RunRequest) -> Result<()> + Sync),
+        work: impl FnOnce(&Request<'_>, &Services<'_>) -> Result<T>,
+    ) -> Result<T> {
         let cache = LayerCache::open(&self.dir.path().join("cache")).unwrap().with_threads(self.threads);
         let (dir, store, layout, target) = (self.context(), self.store(), self.layout(), target());
         let digest = |path: &Path| Ok(ContentDigest::of(fs::read(path).unwrap()));
@@ -97,7 +109,7 @@ impl Case {
             agent: &|_| Ok(None),
             tell: &|note| self.notes.lock().unwrap().push(note),
         };
-        build(&request, &services)
+        work(&request, &services)
     }
 
     fn build(&self, text: &str) -> Result<BuiltImage> {

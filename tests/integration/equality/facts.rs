@@ -11,7 +11,7 @@ use serde_json::Value;
 use sha2::{Digest, Sha256};
 
 /// Facts by name: `/etc/passwd mode`, `config.Env`, `layers`.
-pub(super) type Facts = BTreeMap<String, String>;
+pub(crate) type Facts = BTreeMap<String, String>;
 
 /// Something in the file tree.
 #[derive(Debug, Clone)]
@@ -31,8 +31,8 @@ struct Tree {
 
 /// The facts of an image, and the modification times of its paths.
 #[derive(Debug)]
-pub(super) struct Image {
-    pub(super) facts: Facts,
+pub(crate) struct Image {
+    pub(crate) facts: Facts,
     pub(super) times: BTreeMap<String, u64>,
 }
 
@@ -75,7 +75,7 @@ impl Image {
     }
 
     /// Reads the image of a name from an OCI layout; its index lists one manifest.
-    pub(super) fn in_layout(layout: &Path, name: &str) -> Image {
+    pub(crate) fn in_layout(layout: &Path, name: &str) -> Image {
         let index: Value = json(&layout.join("index.json"));
         let named = |manifest: &&Value| manifest["annotations"]["org.opencontainers.image.ref.name"] == name;
         let blob = |descriptor: &Value| {

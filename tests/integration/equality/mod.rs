@@ -4,7 +4,7 @@
 //! names of those to run. A difference that a case states is in `docs/docker-differences.md`, and must be there.
 
 mod case;
-mod facts;
+pub(crate) mod facts;
 
 use std::collections::BTreeMap;
 use std::fmt::Write;
