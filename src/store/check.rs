@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
+use super::seal::is_intact;
 use super::{Bucket, Record, Store, tree_digest};
 use crate::domain::{Digest, DigestReader, Result, ResultExt};
 
@@ -26,9 +27,10 @@ pub fn check(store: &Store) -> Result<Vec<Damage>> {
     let mut damages = Vec::new();
     let mut damaged = |path: PathBuf, problem: String| damages.push(Damage { path, problem });
     for path in store.entries(Bucket::Records)? {
-        let record = fs::read(&path).ok().and_then(|text| serde_json::from_slice::<Record>(&text).ok());
+        let text = fs::read(&path).ok().filter(|text| is_intact(text));
+        let record = text.and_then(|text| serde_json::from_slice::<Record>(&text).ok());
         let Some(record) = record.filter(|record| record.key == Digest::of_json(&record.inputs)) else {
-            damaged(path, "is not a record of its inputs".into());
+            damaged(path, "is not as it was written".into());
             continue;
         };
         let outputs = store.place(Bucket::Outputs, &record.key);

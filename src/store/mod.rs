@@ -29,6 +29,7 @@ mod open;
 mod record;
 mod remove;
 mod scratch;
+mod seal;
 mod tree_digest;
 
 pub use check::{Damage, check};

@@ -8,7 +8,7 @@ use std::time::{Duration, SystemTime};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use super::{Record, Scratch};
+use super::{Record, Scratch, seal};
 use crate::domain::{Digest, Error, Result, ResultExt};
 
 /// How often a use is written down.
@@ -259,7 +259,8 @@ impl Store {
     /// # Errors
     /// An environment error.
     pub fn save_record(&self, scope: &str, record: &Record) -> Result<()> {
-        self.save_json(Bucket::Records, &record.key, record)?;
+        let text = seal::sealed(record)?;
+        write_atomically(&self.json(Bucket::Records, &record.key), &text)?;
         self.save_json(Bucket::Steps, &last_of(scope, &record.step), &record.key)
     }
 

@@ -52,14 +52,6 @@ impl Test {
         test.git()
     }
 
-    /// Builds for one architecture only, whatever the project says.
-    pub(crate) fn only(self, arch: &str) -> Test {
-        let text = self.project_file();
-        let start = text.find("\narches: [").expect("it names architectures");
-        let end = start + text[start..].find(']').expect("a list");
-        self.file("xbuild.yaml", format!("{}\narches: [{arch}]{}", &text[..start], &text[end + 1..]))
-    }
-
     /// The text of `xbuild.yaml`.
     pub(crate) fn project_file(&self) -> String {
         fs::read_to_string(self.path().join("xbuild.yaml")).expect("the project has a file")
