@@ -4,7 +4,7 @@
 
 # log, work, xbuild, root, docker, daemon: set by scripts/bench and the files beside this one.
 # shellcheck disable=SC2154
-hosts=() host_groups=()
+hosts=()
 
 line_hosts() {
   local project=$work/hosts-project share run name one=() three=()
@@ -66,10 +66,10 @@ start_host() {
   echo "{}" >"$folder/config.json"
   if [ -e /sys/fs/cgroup/cgroup.controllers ]; then
     echo +cpu >/sys/fs/cgroup/cgroup.subtree_control
-    mkdir "/sys/fs/cgroup/$group" && host_groups+=("/sys/fs/cgroup/$group")
+    mkdir "/sys/fs/cgroup/$group"
     echo "$quota 100000" >"/sys/fs/cgroup/$group/cpu.max"
   else
-    mkdir "/sys/fs/cgroup/cpu/$group" && host_groups+=("/sys/fs/cgroup/cpu/$group")
+    mkdir "/sys/fs/cgroup/cpu/$group"
     echo 100000 >"/sys/fs/cgroup/cpu/$group/cpu.cfs_period_us"
     echo "$quota" >"/sys/fs/cgroup/cpu/$group/cpu.cfs_quota_us"
   fi
@@ -91,14 +91,12 @@ start_host() {
 }
 
 stop_hosts() {
-  local pid group
+  local pid
   for pid in "${hosts[@]}"; do
     kill "$pid" 2>/dev/null || true
     wait "$pid" 2>/dev/null || true
   done
   hosts=()
-  for group in "${host_groups[@]}"; do
-    rmdir "$group"/* "$group" 2>/dev/null || true
-  done
-  host_groups=()
+  # The daemons have made more of them, for what else they count.
+  find /sys/fs/cgroup -depth -type d -path "*/xbuild-bench-$$-*" -exec rmdir {} + 2>/dev/null || true
 }

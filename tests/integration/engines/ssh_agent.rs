@@ -1,7 +1,7 @@
 //! The caller's SSH agent for commands of programs.
 
 use super::sample::{bare, left, on, stir};
-use crate::support::{Agent, Docker, Files, Identity, Ids, KEY, Network, Podman, Release, Run, Test};
+use crate::support::{Agent, Docker, Files, Identity, Ids, KEY, Network, Podman, Release, Run, Test, host};
 
 /// A program that tells which keys it sees, twice at once.
 fn project() -> Test {
@@ -33,6 +33,21 @@ fn in_a_sandbox() {
     let run = test.xbuild(["binaries", "--engine", "native"]).env("SSH_AUTH_SOCK", "/nowhere").status(3);
     run.stderr_contains("no SSH agent at /nowhere").run();
     test.xbuild(["plan"]).stdout_contains("the caller's agent").run();
+}
+
+/// With the tools of the machine itself, which a process of it uses.
+#[test]
+fn on_the_machine() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let agent = Agent::start(&folder.path().join("agent"));
+    let project = format!(
+        "version: 1\nname: sample\narches: [{}]\nbinaries:\n  keys:\n    ssh: true\n    command: ssh-add -l > list && echo 'int \
+         main(void) {{ return 0; }}' > keys.c && $CC -o keys keys.c && cat list\n    outputs: {{ keys: keys }}\n",
+        host()
+    );
+    let test = Test::new().cold().file("xbuild.yaml", project);
+    let run = test.xbuild(["binaries", "-v", "--engine", "host"]).env("SSH_AUTH_SOCK", agent.socket());
+    run.stderr_contains(KEY).run();
 }
 
 #[test]
