@@ -7,6 +7,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use tokio::sync::OwnedMutexGuard;
+
 use super::board::{Board, Job};
 use super::native::sandbox::{Exit, Notice};
 use super::session::{self, Left, OutputFolder, Session, Source, run_one};
@@ -20,6 +22,7 @@ use crate::verify::{Expectations, Subject};
 
 /// Makes steps that share a sandbox, and tells of each. An error holds for all that were not told of.
 pub(crate) async fn build(workshop: &Arc<Workshop>, board: &Arc<Board>, mut jobs: Vec<Job>) -> Result<()> {
+    let turn = turn(workshop, &jobs).await;
     let slot = workshop.slots.clone().acquire_owned().await.map_err(|_| Error::interrupted())?;
     workshop.stop.check()?;
     // Locks of keys, in one order everywhere, so that two processes never wait for each other.
@@ -44,10 +47,18 @@ pub(crate) async fn build(workshop: &Arc<Workshop>, board: &Arc<Board>, mut jobs
     }
     let (workshop, board) = (workshop.clone(), board.clone());
     blocking(move || {
-        let _held = (slot, locks);
+        let _held = (turn, slot, locks);
         Build { workshop: &workshop, board: &board, fetched, started: Instant::now() }.run(&jobs)
     })
     .await
+}
+
+/// Go programs of one target wait for each other where they share a cache: those that begin at once would each compile the
+/// standard library, and one alone keeps all processors busy. Other machines have caches of their own.
+async fn turn(workshop: &Workshop, jobs: &[Job]) -> Option<OwnedMutexGuard<()>> {
+    let Work::Program(ProgramBuild { shares_tree: true, .. }) = &jobs[0].step.work else { return None };
+    let arch = jobs[0].step.arch.filter(|arch| !workshop.machines.contains_key(arch))?;
+    Some(workshop.turns.get(&arch)?.clone().lock_owned().await)
 }
 
 async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {

@@ -52,6 +52,8 @@ pub struct Workshop {
     pub machines: BTreeMap<Arch, Arch>,
     /// Steps that run at once.
     pub slots: Arc<Semaphore>,
+    /// For Go programs of each target, of which one session at a time is at work.
+    pub(crate) turns: BTreeMap<Arch, Arc<tokio::sync::Mutex<()>>>,
     /// Names of bases that were asked for in this run.
     pub(super) asked: Mutex<BTreeSet<Digest>>,
     registry: OnceLock<registry::Client>,
@@ -129,6 +131,7 @@ impl Workshop {
             asked: Mutex::default(),
             registry: OnceLock::new(),
             slots: Arc::new(Semaphore::new(slots)),
+            turns: Arch::ALL.into_iter().map(|arch| (arch, Arc::default())).collect(),
             machines: machine_arches,
             mirrors: OnceLock::new(),
         })
