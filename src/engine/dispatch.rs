@@ -26,6 +26,10 @@ impl Dispatch {
 }
 
 impl Engine for Dispatch {
+    fn greet(&self, workshop: &Workshop, target: Option<Arch>) -> Result<()> {
+        self.engine(target).greet(workshop, target)
+    }
+
     fn run(&self, workshop: &Workshop, session: &Session<'_>, tell: &mut Tell<'_>) -> Result<()> {
         self.engine(session.target).run(workshop, session, tell)
     }

@@ -1,6 +1,6 @@
 //! Runs a plan: every step is a task that waits for what it needs; what failed takes only its dependents along.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -11,7 +11,7 @@ use super::docker::adopt;
 use super::native::{Root, packages};
 use super::session::WantedBuilder;
 use super::{Assessment, BaseChoice, Workshop, assess, bases, build, survey};
-use crate::domain::{Digest, Error, Event, Outcome, Result};
+use crate::domain::{Arch, Digest, Error, Event, Outcome, Result};
 use crate::plan::{BuilderImage, Plan, ProgramSource, Step, StepId, Work};
 use crate::store::Record;
 
@@ -57,6 +57,7 @@ pub async fn execute(
         known = look(workshop, plan);
     }
     let (package_steps, other_steps) = left(workshop, &board, plan, known);
+    greet(workshop, &other_steps).await?;
     if !package_steps.is_empty() {
         let (workshop, board) = (workshop.clone(), board.clone());
         tasks.spawn_blocking(move || packages::install(&workshop, &board, &package_steps));
@@ -78,6 +79,17 @@ pub async fn execute(
     }
     execution.errors = board.take_errors();
     Ok(execution)
+}
+
+/// One error for an engine that is not there, and not one for each step.
+async fn greet(workshop: &Arc<Workshop>, steps: &[Step]) -> Result<()> {
+    let builders = steps.iter().filter(|step| matches!(step.work, Work::Builder(_)));
+    let targets: BTreeSet<Option<Arch>> = builders.map(|step| step.arch).collect();
+    let workshop = workshop.clone();
+    let greeted = tokio::task::spawn_blocking(move || {
+        targets.into_iter().try_for_each(|target| workshop.engine.greet(&workshop, target))
+    });
+    greeted.await.unwrap_or_else(|error| Err(Error::bug("greeting an engine panicked").because(error)))
 }
 
 /// What the store knows of the steps.

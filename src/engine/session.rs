@@ -13,6 +13,14 @@ use crate::store::{Record, Scratch};
 
 /// What runs commands in builders.
 pub(crate) trait Engine: Send + Sync {
+    /// Sees to it that there is an engine for a target at all, before anything is begun. Blocks.
+    ///
+    /// # Errors
+    /// When it cannot be reached.
+    fn greet(&self, _workshop: &Workshop, _target: Option<Arch>) -> Result<()> {
+        Ok(())
+    }
+
     /// Runs the commands of a session, and tells what happens to each, by its index. Blocks.
     ///
     /// # Errors

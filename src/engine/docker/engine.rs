@@ -18,7 +18,7 @@ use super::{access, builder, changes, emulation, images};
 use crate::docker::{
     Address, Client, Container, ContainerRequest, Endpoint, EngineFacts, ExecEnd, ExecRequest, Network,
 };
-use crate::domain::{DockerAccess, Error, Outcome, Result, Stream};
+use crate::domain::{Arch, DockerAccess, Error, Outcome, Result, Stream};
 use crate::engine::native::sandbox::{Command, Exceeded, Exit, Notice};
 use crate::engine::session::{Engine, ImageWish, Interaction, OutputFolder, Session, Source, Tell, WantedBuilder};
 use crate::engine::{LOOK, Workshop, unless_stopped};
@@ -177,6 +177,10 @@ impl DockerEngine {
 }
 
 impl Engine for DockerEngine {
+    fn greet(&self, workshop: &Workshop, _target: Option<Arch>) -> Result<()> {
+        self.runtime.block_on(unless_stopped(&workshop.stop, self.client())).map(drop)
+    }
+
     fn run(&self, workshop: &Workshop, session: &Session<'_>, tell: &mut Tell<'_>) -> Result<()> {
         let (container, relay) = self.runtime.block_on(unless_stopped(&workshop.stop, self.open(workshop, session)))?;
         let container = Arc::new(container);

@@ -17,7 +17,9 @@ fn project() -> Test {
 fn an_engine_that_is_not_there() {
     let test = project();
     let run = on(test.xbuild(["binaries"]), "unix:///nowhere/docker.sock").status(3);
-    run.stderr_contains("no engine at unix:///nowhere/docker.sock").stderr_contains("systemctl start docker").run();
+    let run = run.stderr_contains("no engine at unix:///nowhere/docker.sock").stderr_contains("systemctl start docker");
+    let said = run.run().stderr;
+    assert_eq!(said.matches("no engine").count(), 1, "one error, and not one for each step: {said}");
     let home = tempfile::tempdir().expect("a folder");
     let run = test.xbuild(["binaries", "--engine", "docker=nowhere"]).env("HOME", home.path()).status(2);
     run.stderr_contains("nowhere").run();
