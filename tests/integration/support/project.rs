@@ -52,11 +52,6 @@ impl Test {
         test.git()
     }
 
-    /// The text of `xbuild.yaml`.
-    pub(crate) fn project_file(&self) -> String {
-        fs::read_to_string(self.path().join("xbuild.yaml")).expect("the project has a file")
-    }
-
     /// The project belongs to this user, who also runs xbuild.
     pub(crate) fn identity(&self) -> Identity {
         self.identity
