@@ -8,7 +8,7 @@ use crate::support::{Identity, Test, host, tool, unique};
 const PROJECT: &str =
     "images:\n  app: { name: example/app, dockerfile: app/Dockerfile, tests: [\"tests/{{ arch.name }}.yaml\"] }\n";
 
-/// An image with a shell for two architectures.
+/// An image with a shell for two architectures. `useradd` notes the day, which is the present one unless it is told another.
 fn with_a_shell() -> Test {
     Test::new()
         .file(
@@ -21,7 +21,7 @@ fn with_a_shell() -> Test {
         )
         .file(
             "app/Dockerfile",
-            "FROM debian:trixie-slim\nRUN useradd -m -u 1234 me && chown me /srv\nENV GREETING=hello\nWORKDIR /srv\nUSER me\n\
+            "FROM debian:trixie-slim\nRUN SOURCE_DATE_EPOCH=1 useradd -m -u 1234 me && chown me /srv\nENV GREETING=hello\nWORKDIR /srv\nUSER me\n\
              ENTRYPOINT [\"/bin/false\"]\n",
         )
 }
