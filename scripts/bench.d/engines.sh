@@ -19,6 +19,8 @@ line_engine() {
   # The one that has what all of the programs need; its name goes on after the part of the key that the plan shows.
   image=xbuild-builder:$(awk '/^builder\/.*libpcap/ { getline; print $2; exit }' "$work/plan")
   image=$($docker images --format '{{.Repository}}:{{.Tag}}' xbuild-builder | grep "^$image") || fail "docker images"
+  # The builder of what prepares them is loaded with the first run.
+  with_docker "$project" binaries --arch s390x >>"$log" 2>&1 || fail "binaries --engine docker"
   for ((run = 0; run < $(how_often 3); run++)); do
     printf '\n// %s\n' "$run" >>"$project/cmd/witness/main.go"
     empty_caches
