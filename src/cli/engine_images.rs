@@ -3,7 +3,7 @@
 use super::commands::Commands;
 use super::dockerfiles::{self, Dockerfiles};
 use crate::domain::{EngineChoice, Error, ErrorKind, Result};
-use crate::engine::ImageWish;
+use crate::engine::WantedImage;
 use crate::image::{BuiltImage, Request, SavedImage, Services, Steps, deliver, delivered, order};
 use crate::plan::{Facts, ImageBuild};
 
@@ -55,8 +55,8 @@ pub(super) fn by_engine(
     let _slot = commands.slot()?;
     let scratch = workshop.store.scratch()?;
     let archive = scratch.path().join("image.tar");
-    let wish = ImageWish { step: request.name, order: &order, anew, network };
-    workshop.build_image(&wish, &archive).map_err(|error| match error.kind() {
+    let wanted = WantedImage { step: request.name, order: &order, anew, network };
+    workshop.build_image(&wanted, &archive).map_err(|error| match error.kind() {
         // The engine's words tell the line, if at all.
         ErrorKind::Build => Error::build(build.dockerfile.display().to_string()).because(error),
         _ => error,

@@ -70,7 +70,8 @@ struct Message {
 }
 
 impl Client {
-    /// Has the engine build an image of a context: a tar archive with the Dockerfile and what it copies. `told` gets what its commands print, and a line for each step.
+    /// Has the engine build an image of a context: a tar archive with the Dockerfile and what it copies. `told` gets what its
+    /// commands print, and a line for each step.
     ///
     /// # Errors
     /// A build error, with the last lines, when the Dockerfile is at fault or a command of it fails; a registry error

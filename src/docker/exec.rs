@@ -7,6 +7,8 @@ use std::time::{Duration, Instant};
 use bollard::errors::Error as Bollard;
 use bollard::exec::StartExecOptions;
 use bollard::models::ExecConfig;
+use hyper::upgrade::Upgraded;
+use hyper_util::rt::TokioIo;
 use serde::Deserialize;
 use tokio::io::AsyncReadExt as _;
 
@@ -159,8 +161,7 @@ impl Container {
         let id = id?;
         let started = Instant::now();
         let deadline = request.time.map(|time| tokio::time::Instant::now() + time);
-        let start = r#"{"Detach":false,"Tty":false}"#.to_owned();
-        let mut output = self.client.transport().upgrade(&format!("/exec/{id}/start"), "run a command", start).await?;
+        let mut output = self.start(&id, false).await?;
         let mut leash = Leash { container: self, session: None };
         let mut frames = Frames::default();
         let mut begin = Begin::default();
@@ -252,6 +253,12 @@ impl Container {
         }
     }
 
+    /// Starts a command that the engine was told of; the connection is its input and output.
+    pub(super) async fn start(&self, id: &str, terminal: bool) -> Result<TokioIo<Upgraded>> {
+        let start = format!(r#"{{"Detach":false,"Tty":{terminal}}}"#);
+        self.client.transport().upgrade(&format!("/exec/{id}/start"), "run a command", start).await
+    }
+
     /// The exit code of a command whose output has ended.
     pub(super) async fn ended(&self, id: &str) -> Result<i64> {
         let started = Instant::now();
@@ -332,8 +339,7 @@ impl Container {
             ..ExecConfig::default()
         };
         let id = self.prepare(config).await?;
-        let start = r#"{"Detach":false,"Tty":false}"#.to_owned();
-        let output = self.client.transport().upgrade(&format!("/exec/{id}/start"), "run a command", start).await?;
+        let output = self.start(&id, false).await?;
         let mut bytes = Vec::new();
         let _ = tokio::time::timeout(FIGURES, output.take(64 << 10).read_to_end(&mut bytes)).await;
         let mut text = Vec::new();

@@ -35,8 +35,7 @@ impl Container {
             ..self.config(request)
         };
         let id = self.prepare(config).await?;
-        let start = r#"{"Detach":false,"Tty":false}"#.to_owned();
-        let connection = self.client.transport().upgrade(&format!("/exec/{id}/start"), "run a command", start).await?;
+        let connection = self.start(&id, false).await?;
         let (printed, complaints) = (Vec::new(), Vec::new());
         Ok(Pipe { client: self.client.clone(), connection, frames: Frames::default(), printed, complaints })
     }

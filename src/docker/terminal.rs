@@ -48,9 +48,7 @@ impl Container {
             ..self.config(&request)
         };
         let id = self.prepare(config).await?;
-        let start = format!(r#"{{"Detach":false,"Tty":{terminal}}}"#);
-        let path = format!("/exec/{id}/start");
-        let connection = self.client.transport().upgrade(&path, "run a command", start).await?;
+        let connection = self.start(&id, terminal).await?;
         let raw = if terminal { Raw::enter()? } else { None };
         let talked = self.talk(&id, connection, terminal).await;
         drop(raw);

@@ -6,7 +6,7 @@ use std::path::Path;
 use super::Workshop;
 use super::docker::Machines;
 use super::native::sandbox::Waiting;
-use super::session::{Engine, ImageWish, Interaction, Session, Tell, WantedBuilder};
+use super::session::{Engine, Interaction, Session, Tell, WantedBuilder, WantedImage};
 use crate::domain::{Arch, Outcome, Result};
 use crate::store::Record;
 
@@ -42,7 +42,7 @@ impl Engine for Dispatch {
         self.engine(wanted.step.arch).make_builder(workshop, wanted)
     }
 
-    fn build_image(&self, workshop: &Workshop, wish: &ImageWish<'_>, archive: &Path) -> Result<()> {
-        self.engine(Some(wish.order.arch)).build_image(workshop, wish, archive)
+    fn build_image(&self, workshop: &Workshop, wanted: &WantedImage<'_>, archive: &Path) -> Result<()> {
+        self.engine(Some(wanted.order.arch)).build_image(workshop, wanted, archive)
     }
 }

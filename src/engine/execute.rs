@@ -85,6 +85,9 @@ pub async fn execute(
 async fn greet(workshop: &Arc<Workshop>, steps: &[Step]) -> Result<()> {
     let builders = steps.iter().filter(|step| matches!(step.work, Work::Builder(_)));
     let targets: BTreeSet<Option<Arch>> = builders.map(|step| step.arch).collect();
+    if targets.is_empty() {
+        return Ok(());
+    }
     let workshop = workshop.clone();
     let greeted = tokio::task::spawn_blocking(move || {
         targets.into_iter().try_for_each(|target| workshop.engine.greet(&workshop, target))

@@ -27,7 +27,7 @@ pub use bases::{BaseChoice, known_choice, open_images};
 pub use board::StepResult;
 pub use dist::{BuildRecord, Dist, Images};
 pub use execute::{Execution, execute};
-pub use session::ImageWish;
+pub use session::WantedImage;
 use stopping::{LOOK, unless_stopped};
 pub use try_out::{Interactive, ProgramTest, run_interactive, run_test};
 pub use workshop::{Workshop, WorkshopOptions};

@@ -46,9 +46,9 @@ pub(crate) trait Engine: Send + Sync {
     /// # Errors
     /// When the Dockerfile is at fault or a command of it fails, the engine cannot do what it asks for, or is at fault
     /// itself; a usage error for an engine that builds no images.
-    fn build_image(&self, workshop: &Workshop, wish: &ImageWish<'_>, archive: &Path) -> Result<()> {
+    fn build_image(&self, workshop: &Workshop, wanted: &WantedImage<'_>, archive: &Path) -> Result<()> {
         let _ = (workshop, archive);
-        Err(Error::usage(format!("{}: this engine has no builder of images", wish.step)))
+        Err(Error::usage(format!("{}: this engine has no builder of images", wanted.step)))
     }
 }
 
@@ -65,7 +65,7 @@ pub(crate) struct WantedBuilder {
 
 /// An image that an engine's own builder is to build.
 #[derive(Clone, Copy)]
-pub struct ImageWish<'a> {
+pub struct WantedImage<'a> {
     /// What it is told of as, as in `image/router/s390x`.
     pub step: &'a str,
     /// What is to be built.

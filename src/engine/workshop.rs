@@ -12,7 +12,7 @@ use super::docker::{Builders, DockerEngine, Machines};
 use super::host::Host;
 use super::native::Native;
 use super::native::sandbox::{Identity, Stop};
-use super::session::{Engine, ImageWish};
+use super::session::{Engine, WantedImage};
 use crate::debian::Mirrors;
 use crate::docker::Endpoint;
 use crate::domain::{Arch, Digest, EngineChoice, Event, Events, Result};
@@ -143,8 +143,8 @@ impl Workshop {
     /// # Errors
     /// A build error when the Dockerfile is at fault or a command of it fails; an environment error when the engine is; a
     /// usage error when it has no builder, or none that can do what the Dockerfile asks for.
-    pub fn build_image(&self, wish: &ImageWish<'_>, archive: &Path) -> Result<()> {
-        self.engine.build_image(self, wish, archive)
+    pub fn build_image(&self, wanted: &WantedImage<'_>, archive: &Path) -> Result<()> {
+        self.engine.build_image(self, wanted, archive)
     }
 
     /// What the project's steps are remembered under.

@@ -93,5 +93,5 @@ async fn ask(connection: &mut Option<UnixStream>, agent: &Path, request: &[u8]) 
 }
 
 fn length(head: &[u8]) -> usize {
-    head.iter().fold(0, |length, byte| length << 8 | usize::from(*byte))
+    head.first_chunk().map_or(0, |head| u32::from_be_bytes(*head) as usize)
 }

@@ -20,7 +20,7 @@ use crate::docker::{
 };
 use crate::domain::{Arch, DockerAccess, Error, Outcome, Result, Stream};
 use crate::engine::native::sandbox::{Command, Exceeded, Exit, Notice};
-use crate::engine::session::{Engine, ImageWish, Interaction, OutputFolder, Session, Source, Tell, WantedBuilder};
+use crate::engine::session::{Engine, Interaction, OutputFolder, Session, Source, Tell, WantedBuilder, WantedImage};
 use crate::engine::{LOOK, Workshop, unless_stopped};
 use crate::plan::{CACHE, OUTPUT};
 use crate::store::Record;
@@ -270,10 +270,10 @@ impl Engine for DockerEngine {
         }))
     }
 
-    fn build_image(&self, workshop: &Workshop, wish: &ImageWish<'_>, archive: &Path) -> Result<()> {
+    fn build_image(&self, workshop: &Workshop, wanted: &WantedImage<'_>, archive: &Path) -> Result<()> {
         self.runtime.block_on(async {
             let client = unless_stopped(&workshop.stop, self.client()).await?;
-            images::build(client, workshop, wish, archive, &self.images).await
+            images::build(client, workshop, wanted, archive, &self.images).await
         })
     }
 }

@@ -16,7 +16,7 @@ use super::builder::preferred;
 use crate::docker::{BuildRequest, Builder, Client, Network, Product, temporary_image};
 use crate::domain::{Digest, Error, ErrorKind, Event, Result, ResultExt, Stream};
 use crate::engine::proxies::proxies;
-use crate::engine::session::ImageWish;
+use crate::engine::session::WantedImage;
 use crate::engine::{Workshop, unless_stopped};
 use crate::image::export::{NamedImage, docker_archive};
 use crate::image::{Demand, Layout, Order, OrderedBase};
@@ -36,26 +36,26 @@ pub(super) struct Images {
 pub(super) async fn build(
     client: &Client,
     workshop: &Workshop,
-    wish: &ImageWish<'_>,
+    wanted: &WantedImage<'_>,
     archive: &Path,
     images: &Images,
 ) -> Result<()> {
     let builder = preferred(client.facts());
-    can(client, builder, wish.order)?;
+    can(client, builder, wanted.order)?;
     let reason = format!("{} builds it", client.endpoint());
-    workshop.events.emit(Event::Started { step: wish.step.to_owned(), reason });
-    let names = names(workshop, wish);
-    let tag = temporary_image(&Digest::of_json(&(wish.step, wish.order.key)).short());
+    workshop.events.emit(Event::Started { step: wanted.step.to_owned(), reason });
+    let names = names(workshop, wanted);
+    let tag = temporary_image(&Digest::of_json(&(wanted.step, wanted.order.key)).short());
     let work = async {
         images.swept.get_or_try_init(|| client.sweep_images()).await?;
-        load(client, workshop, wish.order, &names, &images.loading).await?;
-        let context = context(workshop, wish.order, &names)?;
-        let request = request(wish, builder, &tag);
+        load(client, workshop, wanted.order, &names, &images.loading).await?;
+        let context = context(workshop, wanted.order, &names)?;
+        let request = request(wanted, builder, &tag);
         let mut tell = |stream: Stream, text: &str| {
-            workshop.events.emit(Event::Output { step: wish.step.to_owned(), stream, text: text.to_owned() });
+            workshop.events.emit(Event::Output { step: wanted.step.to_owned(), stream, text: text.to_owned() });
         };
         let built = client.build(&request, context, &mut tell).await;
-        built.map_err(|error| without_emulation(client, wish, error))?;
+        built.map_err(|error| without_emulation(client, wanted, error))?;
         let failed = || format!("cannot write {}", archive.display());
         let mut file = tokio::fs::File::create(archive).await.or_environment(failed)?;
         client.save(&tag, &mut file).await
@@ -77,20 +77,20 @@ struct BaseName {
     lasts: bool,
 }
 
-fn names(workshop: &Workshop, wish: &ImageWish<'_>) -> BTreeMap<Digest, BaseName> {
+fn names(workshop: &Workshop, wanted: &WantedImage<'_>) -> BTreeMap<Digest, BaseName> {
     let kept = workshop.store.bucket(Bucket::Images);
     let name = |(digest, base): (&Digest, &OrderedBase)| {
         // The project's own images change with every build, so they would pile up.
         let name = match base.layout == kept {
             true => BaseName { text: format!("localhost/xbuild-base:{}", digest.hex()), lasts: true },
             false => {
-                let what = Digest::of_json(&(wish.step, digest));
+                let what = Digest::of_json(&(wanted.step, digest));
                 BaseName { text: temporary_image(&what.short()), lasts: false }
             }
         };
         (*digest, name)
     };
-    wish.order.bases.iter().map(name).collect()
+    wanted.order.bases.iter().map(name).collect()
 }
 
 /// Gives the engine the base images that it lacks.
@@ -140,26 +140,26 @@ fn context(workshop: &Workshop, order: &Order, names: &BTreeMap<Digest, BaseName
     Ok(tokio::fs::File::from_std(file))
 }
 
-fn request(wish: &ImageWish<'_>, builder: Builder, tag: &str) -> BuildRequest {
-    let mut args = wish.order.args.clone();
-    if wish.network {
+fn request(wanted: &WantedImage<'_>, builder: Builder, tag: &str) -> BuildRequest {
+    let mut args = wanted.order.args.clone();
+    if wanted.network {
         for (name, value) in proxies() {
             args.entry(name).or_insert(value);
         }
     }
     BuildRequest {
-        name: wish.step.to_owned(),
+        name: wanted.step.to_owned(),
         dockerfile: Order::DOCKERFILE.into(),
         // The Dockerfile ends with it.
         target: None,
         tag: tag.to_owned(),
-        arch: Some(wish.order.arch),
+        arch: Some(wanted.order.arch),
         args,
         labels: BTreeMap::new(),
         builder,
-        no_cache: wish.anew,
+        no_cache: wanted.anew,
         // As in xbuild's own builds, commands have the network of the machine that runs them.
-        network: if wish.network { Network::Host } else { Network::None },
+        network: if wanted.network { Network::Host } else { Network::None },
     }
 }
 
@@ -182,8 +182,8 @@ fn can(client: &Client, builder: Builder, order: &Order) -> Result<()> {
 }
 
 /// Says what is missing where programs of another architecture cannot run.
-fn without_emulation(client: &Client, wish: &ImageWish<'_>, error: Error) -> Error {
-    let arch = wish.order.arch;
+fn without_emulation(client: &Client, wanted: &WantedImage<'_>, error: Error) -> Error {
+    let arch = wanted.order.arch;
     let text = error.to_string();
     if arch == client.facts().arch || error.kind() != ErrorKind::Build || !text.contains("exec format error") {
         return error;

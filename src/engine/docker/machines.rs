@@ -10,7 +10,7 @@ use super::DockerEngine;
 use crate::docker::Endpoint;
 use crate::domain::{Arch, Error, ErrorKind, Event, Outcome, Result, ResultExt};
 use crate::engine::native::sandbox::{Notice, Waiting};
-use crate::engine::session::{Engine, ImageWish, Interaction, Session, Tell, WantedBuilder};
+use crate::engine::session::{Engine, Interaction, Session, Tell, WantedBuilder, WantedImage};
 use crate::engine::{LOOK, Workshop};
 use crate::store::Record;
 
@@ -207,7 +207,7 @@ impl Engine for Machines {
         self.on_some(workshop, |engine| engine.make_builder(workshop, wanted))
     }
 
-    fn build_image(&self, workshop: &Workshop, wish: &ImageWish<'_>, archive: &Path) -> Result<()> {
-        self.on_some(workshop, |engine| engine.build_image(workshop, wish, archive))
+    fn build_image(&self, workshop: &Workshop, wanted: &WantedImage<'_>, archive: &Path) -> Result<()> {
+        self.on_some(workshop, |engine| engine.build_image(workshop, wanted, archive))
     }
 }

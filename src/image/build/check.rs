@@ -12,8 +12,8 @@ use crate::domain::{Digest, Result, ResultExt};
 use crate::image::layer::{Content, Entries};
 use crate::store::{Bucket, Damage, Store, content_digest};
 
-/// Reads all layers, step records, engines' images and caches of images, and lists what is not what it should be. What commands keep in
-/// their caches is their own.
+/// Reads all layers, step records, engines' images and caches of images, and lists what is not what it should be. What
+/// commands keep in their caches is their own.
 ///
 /// # Errors
 /// An environment error when the store cannot be listed.
