@@ -24,7 +24,10 @@ line_engine() {
   for ((run = 0; run < $(how_often 3); run++)); do
     printf '\n// %s\n' "$run" >>"$project/cmd/witness/main.go"
     empty_caches
+    # What one has written is not written to the disk in the other's time.
+    sync
     clock ours with_docker "$project" binaries --arch s390x
+    sync
     clock theirs bare_commands "$project" "$image"
   done
   compare "netsuite for s390x by the Docker engine" "$(median "${ours[@]}")" \

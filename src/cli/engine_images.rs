@@ -24,9 +24,9 @@ pub(super) fn check(engine: &EngineChoice, facts: &Facts, dockerfiles: &Dockerfi
     }
 }
 
-/// The same error with another way, where it says that the kernel allows no sandbox.
+/// The error of a sandbox, with another way where the machine is at fault.
 pub(super) fn or_by_engine(error: Error) -> Error {
-    match error.to_string().contains("user namespace") {
+    match error.kind() == ErrorKind::Environment {
         true => error.hint("`--built-by engine --engine docker` has Docker or Podman carry out Dockerfiles"),
         false => error,
     }

@@ -7,12 +7,11 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use tokio::sync::OwnedMutexGuard;
-
 use super::board::{Board, Job};
 use super::native::sandbox::{Exit, Notice};
-use super::session::{self, Left, OutputFolder, Session, Source, run_one};
+use super::session::{self, Ending, Left, OutputFolder, Session, Source, run_one};
 use super::ssh_agent::ssh_agent;
+use super::turns::Turn;
 use super::{Workshop, layer_path};
 use crate::domain::{Digest, Error, ErrorKind, Event, Outcome, Result, ResultExt, Stream};
 use crate::plan::{ArchiveLayer, LibraryBuild, OUTPUT, Preparation, ProgramBuild, ProgramSource, SOURCE, Work};
@@ -22,8 +21,7 @@ use crate::verify::{Expectations, Subject};
 
 /// Makes steps that share a sandbox, and tells of each. An error holds for all that were not told of.
 pub(crate) async fn build(workshop: &Arc<Workshop>, board: &Arc<Board>, mut jobs: Vec<Job>) -> Result<()> {
-    let turn = turn(workshop, &jobs).await;
-    let slot = workshop.slots.clone().acquire_owned().await.map_err(|_| Error::interrupted())?;
+    let turn = Turn::of(workshop, &jobs).await?;
     workshop.stop.check()?;
     // Locks of keys, in one order everywhere, so that two processes never wait for each other.
     jobs.sort_by_key(|job| job.assessment.key);
@@ -47,18 +45,10 @@ pub(crate) async fn build(workshop: &Arc<Workshop>, board: &Arc<Board>, mut jobs
     }
     let (workshop, board) = (workshop.clone(), board.clone());
     blocking(move || {
-        let _held = (turn, slot, locks);
-        Build { workshop: &workshop, board: &board, fetched, started: Instant::now() }.run(&jobs)
+        let _locks = locks;
+        Build { workshop: &workshop, board: &board, turn, fetched, started: Instant::now() }.run(&jobs)
     })
     .await
-}
-
-/// Go programs of one target wait for each other where they share a cache: those that begin at once would each compile the
-/// standard library, and one alone keeps all processors busy. Other machines have caches of their own.
-async fn turn(workshop: &Workshop, jobs: &[Job]) -> Option<OwnedMutexGuard<()>> {
-    let Work::Program(ProgramBuild { shares_tree: true, .. }) = &jobs[0].step.work else { return None };
-    let arch = jobs[0].step.arch.filter(|arch| !workshop.machines.contains_key(arch))?;
-    Some(workshop.turns.get(&arch)?.clone().lock_owned().await)
 }
 
 async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
@@ -68,6 +58,7 @@ async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T> + Send + '
 struct Build<'a> {
     workshop: &'a Workshop,
     board: &'a Board,
+    turn: Turn,
     fetched: Option<(PathBuf, store::Source)>,
     started: Instant,
 }
@@ -113,7 +104,7 @@ impl Build<'_> {
             target: job.step.arch,
             ..Session::new(&job.root, Source::Folder(&source), OutputFolder::Empty(&out), vec![command], scratch)
         };
-        let exit = self.run_one(job, &session)?;
+        let (exit, _ending) = self.run_one(job, &session)?;
         if !exit.success() {
             return Err(failure(job, &exit));
         }
@@ -138,7 +129,7 @@ impl Build<'_> {
             cached: true,
             ..Session::new(&job.root, source, OutputFolder::Empty(&out), vec![command], scratch)
         };
-        let exit = self.run_one(job, &session)?;
+        let (exit, _ending) = self.run_one(job, &session)?;
         if !exit.success() {
             return Err(Error::build(format!("the project's `prepare` failed: {exit}")));
         }
@@ -161,8 +152,10 @@ impl Build<'_> {
             let Work::Program(program) = &job.step.work else { return Err(Error::bug("a step of another kind")) };
             commands.push(session::command(self.workshop, &program.command));
         }
+        let start = || self.turn.start();
         let session = Session {
             target: jobs[0].step.arch,
+            start: Some(&start),
             cached: true,
             network: first.command.network,
             docker: first.docker,
@@ -171,7 +164,8 @@ impl Build<'_> {
             parallel: (self.workshop.jobs / 4).max(1),
             ..Session::new(&jobs[0].root, source, OutputFolder::Empty(&out), commands, scratch)
         };
-        self.workshop.engine.run(self.workshop, &session, &mut |index, notice, left| match notice {
+        let mut compiling = jobs.len();
+        let _ending = self.workshop.engine.run(self.workshop, &session, &mut |index, notice, left| match notice {
             Notice::Started => {
                 self.started(&jobs[index]);
                 Ok(())
@@ -180,12 +174,19 @@ impl Build<'_> {
                 self.output(&jobs[index], stream, bytes);
                 Ok(())
             }
-            Notice::Exited(exit) => self.finished(&jobs[index], &exit, left, scratch),
-        })
+            Notice::Exited(exit) => {
+                compiling = compiling.saturating_sub(1);
+                if compiling == 0 {
+                    self.turn.compiled();
+                }
+                self.finished(&jobs[index], &exit, left, scratch)
+            }
+        })?;
+        Ok(())
     }
 
     /// Runs the only command of a step.
-    fn run_one(&self, job: &Job, session: &Session<'_>) -> Result<Exit> {
+    fn run_one(&self, job: &Job, session: &Session<'_>) -> Result<(Exit, Ending)> {
         self.started(job);
         run_one(self.workshop, session, &mut |stream, bytes| self.output(job, stream, bytes))
     }

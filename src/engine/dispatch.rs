@@ -6,7 +6,7 @@ use std::path::Path;
 use super::Workshop;
 use super::docker::Machines;
 use super::native::sandbox::Waiting;
-use super::session::{Engine, Interaction, Session, Tell, WantedBuilder, WantedImage};
+use super::session::{Ending, Engine, Interaction, Session, Tell, WantedBuilder, WantedImage};
 use crate::domain::{Arch, Outcome, Result};
 use crate::store::Record;
 
@@ -30,7 +30,7 @@ impl Engine for Dispatch {
         self.engine(target).greet(workshop, target)
     }
 
-    fn run(&self, workshop: &Workshop, session: &Session<'_>, tell: &mut Tell<'_>) -> Result<()> {
+    fn run(&self, workshop: &Workshop, session: &Session<'_>, tell: &mut Tell<'_>) -> Result<Ending> {
         self.engine(session.target).run(workshop, session, tell)
     }
 

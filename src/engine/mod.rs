@@ -19,6 +19,7 @@ mod stopping;
 mod tree_changes;
 mod tree_copy;
 mod try_out;
+mod turns;
 mod workshop;
 
 pub use assess::{Assessment, Resolution, Resolved, assess, layer_path, resolution_key, states, survey};

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use super::native::Root;
-use super::native::sandbox::{Command, Emulator, Ending, Exit, Limits, Notice, Waiting};
+use super::native::sandbox::{Command, Emulator, Exit, Limits, Notice, Waiting};
 use super::proxies::proxies;
 use super::{Assessment, Workshop};
 use crate::domain::{Arch, Digest, DockerAccess, Error, Outcome, Result, Stream};
@@ -25,7 +25,7 @@ pub(crate) trait Engine: Send + Sync {
     ///
     /// # Errors
     /// When they cannot be run, or were stopped; how they end is no error.
-    fn run(&self, workshop: &Workshop, session: &Session<'_>, tell: &mut Tell<'_>) -> Result<()>;
+    fn run(&self, workshop: &Workshop, session: &Session<'_>, tell: &mut Tell<'_>) -> Result<Ending>;
 
     /// Runs a session's only command with xbuild's own streams and terminal. Blocks.
     ///
@@ -80,8 +80,23 @@ pub struct WantedImage<'a> {
 pub(crate) struct Interaction {
     /// How it ended.
     pub(crate) exit: Exit,
-    /// What the kernel may still be taking apart.
-    pub(crate) _ending: Option<Ending>,
+    /// Nothing of it matters any more.
+    pub(crate) ending: Ending,
+}
+
+/// What an engine or the kernel may still be taking apart when all commands have ended and what they left is here: others
+/// need not wait for it. Dropping this does.
+#[must_use]
+#[derive(Default)]
+pub(crate) struct Ending {
+    _rest: Option<Box<dyn Send>>,
+}
+
+impl Ending {
+    /// Lasts until something can be dropped.
+    pub(crate) fn of(rest: impl Send + 'static) -> Ending {
+        Ending { _rest: Some(Box::new(rest)) }
+    }
 }
 
 /// Hears what happens to a command; what it left can be taken as long as the call lasts. An error, such as that the machine
@@ -122,6 +137,8 @@ pub(crate) struct Session<'a> {
     pub(crate) parallel: usize,
     /// What runs programs of another architecture.
     pub(crate) emulator: Option<Emulator>,
+    /// What is to be waited for when the builder is ready, before the first command starts.
+    pub(crate) start: Option<&'a dyn Fn() -> Result<()>>,
     /// For the engine's own use.
     pub(crate) scratch: &'a Scratch,
 }
@@ -147,8 +164,17 @@ impl<'a> Session<'a> {
             commands,
             parallel: 1,
             emulator: None,
+            start: None,
             scratch,
         }
+    }
+
+    /// To be called by an engine when the builder is ready. Blocks.
+    ///
+    /// # Errors
+    /// When the commands are not to start any more.
+    pub(crate) fn start(&self) -> Result<()> {
+        self.start.map_or(Ok(()), |wait| wait())
     }
 }
 
@@ -190,7 +216,7 @@ pub(crate) fn command(workshop: &Workshop, command: &plan::Command) -> Command {
     Command { argv: command.argv.clone(), env, cwd: command.cwd.clone().into(), user: None, limits }
 }
 
-/// Runs a session's only command. Blocks; `output` gets every piece of its output.
+/// Runs a session's only command, and tells how it ended. Blocks; `output` gets every piece of its output.
 ///
 /// # Errors
 /// As for [`Engine::run`].
@@ -198,9 +224,9 @@ pub(crate) fn run_one(
     workshop: &Workshop,
     session: &Session<'_>,
     output: &mut dyn FnMut(Stream, &[u8]),
-) -> Result<Exit> {
+) -> Result<(Exit, Ending)> {
     let mut exit = None;
-    workshop.engine.run(workshop, session, &mut |_, notice, _| {
+    let ending = workshop.engine.run(workshop, session, &mut |_, notice, _| {
         match notice {
             Notice::Started => {}
             Notice::Output(stream, bytes) => output(stream, bytes),
@@ -208,5 +234,5 @@ pub(crate) fn run_one(
         }
         Ok(())
     })?;
-    exit.ok_or_else(|| Error::bug("a command never ended"))
+    exit.map(|exit| (exit, ending)).ok_or_else(|| Error::bug("a command never ended"))
 }

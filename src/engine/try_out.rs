@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use super::Workshop;
 use super::native::Root;
 use super::native::sandbox::{Command, Emulator, Exit, Waiting};
-use super::session::{self, OutputFolder, Session, Source, run_one};
+use super::session::{self, Interaction, OutputFolder, Session, Source, run_one};
 use crate::domain::{Arch, Digest, Error, Event, Result};
 use crate::engine::layer_path;
 use crate::plan;
@@ -62,7 +62,7 @@ pub fn run_test(workshop: &Workshop, test: &ProgramTest, step: &str) -> Result<(
         let text = String::from_utf8_lossy(bytes).into_owned();
         workshop.events.emit(Event::Output { step: step.to_owned(), stream, text });
     };
-    let exit = run_one(workshop, &session, &mut output)?;
+    let (exit, _ending) = run_one(workshop, &session, &mut output)?;
     if exit.success() { Ok(()) } else { Err(Error::build(format!("{step} failed: {exit}"))) }
 }
 
@@ -81,10 +81,11 @@ pub fn run_interactive(workshop: &Workshop, request: Interactive) -> Result<Exit
         network: request.command.network,
         ..Session::new(&request.root, source, OutputFolder::Empty(&out), commands, &scratch)
     };
-    let interaction = workshop.engine.interact(workshop, &session, request.waiting)?;
+    let Interaction { exit, ending } = workshop.engine.interact(workshop, &session, request.waiting)?;
     // On one processor, while the kernel takes the sandbox apart on the other one.
     drop(scratch);
-    Ok(interaction.exit)
+    drop(ending);
+    Ok(exit)
 }
 
 fn command(workshop: &Workshop, command: &plan::Command) -> Command {

@@ -13,6 +13,7 @@ use super::host::Host;
 use super::native::Native;
 use super::native::sandbox::{Identity, Stop};
 use super::session::{Engine, WantedImage};
+use super::turns::Queue;
 use crate::debian::Mirrors;
 use crate::docker::Endpoint;
 use crate::domain::{Arch, Digest, EngineChoice, Event, Events, Result};
@@ -52,8 +53,8 @@ pub struct Workshop {
     pub machines: BTreeMap<Arch, Arch>,
     /// Steps that run at once.
     pub slots: Arc<Semaphore>,
-    /// For Go programs of each target, of which one session at a time is at work.
-    pub(crate) turns: BTreeMap<Arch, Arc<tokio::sync::Mutex<()>>>,
+    /// Where Go programs of each target wait for each other.
+    pub(super) queues: BTreeMap<Arch, Arc<Queue>>,
     /// Names of bases that were asked for in this run.
     pub(super) asked: Mutex<BTreeSet<Digest>>,
     registry: OnceLock<registry::Client>,
@@ -131,7 +132,7 @@ impl Workshop {
             asked: Mutex::default(),
             registry: OnceLock::new(),
             slots: Arc::new(Semaphore::new(slots)),
-            turns: Arch::ALL.into_iter().map(|arch| (arch, Arc::default())).collect(),
+            queues: Arch::ALL.into_iter().map(|arch| (arch, Arc::default())).collect(),
             machines: machine_arches,
             mirrors: OnceLock::new(),
         })

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use tokio::runtime::Handle;
 use tokio::sync::{OnceCell, Semaphore};
+use tokio::task::JoinHandle;
 
 use super::agent::AgentRelay;
 use super::builders::Builders;
@@ -18,9 +19,11 @@ use super::{access, builder, changes, emulation, images};
 use crate::docker::{
     Address, Client, Container, ContainerRequest, Endpoint, EngineFacts, ExecEnd, ExecRequest, Network,
 };
-use crate::domain::{Arch, DockerAccess, Error, Outcome, Result, Stream};
+use crate::domain::{Arch, DockerAccess, Error, Event, Events, Outcome, Result, Stream};
 use crate::engine::native::sandbox::{Command, Exceeded, Exit, Notice};
-use crate::engine::session::{Engine, Interaction, OutputFolder, Session, Source, Tell, WantedBuilder, WantedImage};
+use crate::engine::session::{
+    Ending, Engine, Interaction, OutputFolder, Session, Source, Tell, WantedBuilder, WantedImage,
+};
 use crate::engine::{LOOK, Workshop, unless_stopped};
 use crate::plan::{CACHE, OUTPUT};
 use crate::store::Record;
@@ -159,6 +162,12 @@ impl DockerEngine {
         Ok((container, relay))
     }
 
+    /// Has a container removed whose commands have ended.
+    fn removed(&self, container: Container, workshop: &Workshop) -> Ending {
+        let task = self.runtime.spawn(container.remove());
+        Ending::of(Removal { task: Some(task), runtime: self.runtime.clone(), events: workshop.events.clone() })
+    }
+
     /// Finds out whether the engine sees the files of this machine; the container that showed it by copying them, if so.
     async fn look(&self, client: &Client, request: &ContainerRequest, sources: &Sources) -> Result<Option<Container>> {
         // Where the folders are not there, some engines refuse the mounts, and others make empty ones.
@@ -181,8 +190,9 @@ impl Engine for DockerEngine {
         self.runtime.block_on(unless_stopped(&workshop.stop, self.client())).map(drop)
     }
 
-    fn run(&self, workshop: &Workshop, session: &Session<'_>, tell: &mut Tell<'_>) -> Result<()> {
+    fn run(&self, workshop: &Workshop, session: &Session<'_>, tell: &mut Tell<'_>) -> Result<Ending> {
         let (container, relay) = self.runtime.block_on(unless_stopped(&workshop.stop, self.open(workshop, session)))?;
+        session.start()?;
         let container = Arc::new(container);
         let (sender, happenings) = mpsc::sync_channel(UNHEARD);
         let slots = Arc::new(Semaphore::new(session.parallel.max(1)));
@@ -241,7 +251,7 @@ impl Engine for DockerEngine {
             match result {
                 // It goes with its connection, if its engine is there at all.
                 Err(error) => Err(error),
-                Ok(()) => container.remove().await,
+                Ok(()) => Ok(self.removed(container, workshop)),
             }
         })
     }
@@ -253,15 +263,14 @@ impl Engine for DockerEngine {
         _started: Option<crate::engine::native::sandbox::Waiting>,
     ) -> Result<Interaction> {
         let [command] = session.commands.as_slice() else { return Err(Error::bug("not one command")) };
-        self.runtime.block_on(async {
-            let (container, _relay) = unless_stopped(&workshop.stop, self.open(workshop, session)).await?;
-            let request = request(command);
-            let talk = container.interactive(&request, std::io::stdin().is_terminal());
-            let code = unless_stopped(&workshop.stop, talk).await;
-            container.remove().await?;
-            let code = i32::try_from(code?).unwrap_or(1);
-            Ok(Interaction { exit: exit(code, None, 0.0, 0.0), _ending: None })
-        })
+        let (container, relay) = self.runtime.block_on(unless_stopped(&workshop.stop, self.open(workshop, session)))?;
+        let request = request(command);
+        let talk = container.interactive(&request, std::io::stdin().is_terminal());
+        let code = self.runtime.block_on(unless_stopped(&workshop.stop, talk));
+        drop(relay);
+        let ending = self.removed(container, workshop);
+        let code = i32::try_from(code?).unwrap_or(1);
+        Ok(Interaction { exit: exit(code, None, 0.0, 0.0), ending })
     }
 
     fn make_builder(&self, workshop: &Workshop, wanted: &WantedBuilder) -> Result<(Record, Outcome)> {
@@ -275,6 +284,22 @@ impl Engine for DockerEngine {
             let client = unless_stopped(&workshop.stop, self.client()).await?;
             images::build(client, workshop, wanted, archive, &self.images).await
         })
+    }
+}
+
+/// A container that is being removed. All that was wanted of it is here, so that it stays is only worth a warning.
+struct Removal {
+    task: Option<JoinHandle<Result<()>>>,
+    runtime: Handle,
+    events: Events,
+}
+
+impl Drop for Removal {
+    fn drop(&mut self) {
+        let ended = self.task.take().map(|task| self.runtime.block_on(task));
+        if let Some(Ok(Err(error))) = ended {
+            self.events.emit(Event::Warning { text: error.with_hints() });
+        }
     }
 }
 

@@ -10,7 +10,7 @@ use super::DockerEngine;
 use crate::docker::Endpoint;
 use crate::domain::{Arch, Error, ErrorKind, Event, Outcome, Result, ResultExt};
 use crate::engine::native::sandbox::{Notice, Waiting};
-use crate::engine::session::{Engine, Interaction, Session, Tell, WantedBuilder, WantedImage};
+use crate::engine::session::{Ending, Engine, Interaction, Session, Tell, WantedBuilder, WantedImage};
 use crate::engine::{LOOK, Workshop};
 use crate::store::Record;
 
@@ -180,7 +180,7 @@ impl Farm {
 }
 
 impl Engine for Machines {
-    fn run(&self, workshop: &Workshop, session: &Session<'_>, tell: &mut Tell<'_>) -> Result<()> {
+    fn run(&self, workshop: &Workshop, session: &Session<'_>, tell: &mut Tell<'_>) -> Result<Ending> {
         let mut ended: BTreeSet<usize> = BTreeSet::new();
         self.on_some(workshop, |engine| {
             let left: Vec<usize> = (0..session.commands.len()).filter(|index| !ended.contains(index)).collect();

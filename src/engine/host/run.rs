@@ -11,7 +11,7 @@ use crate::domain::{DockerAccess, Error, Result, Stream};
 use crate::engine::Workshop;
 use crate::engine::docker_socket::docker_socket;
 use crate::engine::native::sandbox::{Exit, Notice, Stdio, Waiting};
-use crate::engine::session::{Engine, Interaction, OutputFolder, Session, Tell};
+use crate::engine::session::{Ending, Engine, Interaction, OutputFolder, Session, Tell};
 use crate::plan::{HostTools, SSH_AGENT};
 
 /// The machine itself, with the tools that were found on it.
@@ -26,12 +26,13 @@ enum News {
 }
 
 impl Engine for Host {
-    fn run(&self, workshop: &Workshop, session: &Session<'_>, tell: &mut Tell<'_>) -> Result<()> {
+    fn run(&self, workshop: &Workshop, session: &Session<'_>, tell: &mut Tell<'_>) -> Result<Ending> {
         if let (OutputFolder::Programs(_), Some(target)) = (&session.output, session.target) {
             can_run(target)?;
         }
         let workplace = Workplace::open(workshop, session, &self.tools)?;
         let tasks = tasks(workshop, session, &workplace, Stdio::Captured)?;
+        session.start()?;
         std::thread::scope(|scope| {
             let (sender, receiver) = mpsc::channel();
             let mut waiting = tasks.iter().enumerate();
@@ -68,7 +69,8 @@ impl Engine for Host {
                 }
             }
         })?;
-        workplace.close(workshop, session)
+        workplace.close(workshop, session)?;
+        Ok(Ending::default())
     }
 
     fn interact(&self, workshop: &Workshop, session: &Session<'_>, _: Option<Waiting>) -> Result<Interaction> {
@@ -76,7 +78,7 @@ impl Engine for Host {
         let tasks = tasks(workshop, session, &workplace, Stdio::Inherited)?;
         let task = tasks.first().ok_or_else(|| Error::bug("a session without a command"))?;
         let exit = process::run(task, &workshop.stop, &|_, _| {})?;
-        Ok(Interaction { exit, _ending: None })
+        Ok(Interaction { exit, ending: Ending::default() })
     }
 }
 

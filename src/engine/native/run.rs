@@ -7,7 +7,7 @@ use super::root::{Root, RootRequest, open_root};
 use super::sandbox::{self, Mount, Network, Spec, Stdio, Waiting};
 use crate::domain::{Digest, DockerAccess, Error, Result, ResultExt};
 use crate::engine::docker_socket::docker_socket;
-use crate::engine::session::{Engine, Interaction, Left, OutputFolder, Session, Source, Tell};
+use crate::engine::session::{Ending, Engine, Interaction, Left, OutputFolder, Session, Source, Tell};
 use crate::engine::{Workshop, layer_path};
 use crate::plan::{CACHE, OUTPUT, OutputFile, SOURCE, SSH_AGENT};
 use crate::store::{Bucket, Scratch, mark_used};
@@ -16,8 +16,9 @@ use crate::store::{Bucket, Scratch, mark_used};
 pub(crate) struct Native;
 
 impl Engine for Native {
-    fn run(&self, workshop: &Workshop, session: &Session<'_>, tell: &mut Tell<'_>) -> Result<()> {
+    fn run(&self, workshop: &Workshop, session: &Session<'_>, tell: &mut Tell<'_>) -> Result<Ending> {
         let (spec, folders) = open(workshop, session)?;
+        session.start()?;
         let mut failure = None;
         sandbox::run(&spec, &workshop.stop, &mut |index, notice| {
             if let Err(error) = tell(index, notice, &folders) {
@@ -29,7 +30,7 @@ impl Engine for Native {
             // Where something was mounted is no part of the result.
             let _ = fs::remove_dir(changes.join("dist"));
         }
-        Ok(())
+        Ok(Ending::default())
     }
 
     fn interact(&self, workshop: &Workshop, session: &Session<'_>, started: Option<Waiting>) -> Result<Interaction> {
@@ -37,7 +38,7 @@ impl Engine for Native {
         spec.stdio = Stdio::Inherited;
         let waiting = started.unwrap_or_else(|| Waiting::start(spec.isolation()));
         let (exit, ending) = waiting.run_one(&spec, &workshop.stop, &mut |_, _| {})?;
-        Ok(Interaction { exit, _ending: Some(ending) })
+        Ok(Interaction { exit, ending: Ending::of(ending) })
     }
 }
 
