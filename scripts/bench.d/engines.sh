@@ -21,7 +21,7 @@ line_engine() {
   image=$($docker images --format '{{.Repository}}:{{.Tag}}' xbuild-builder | grep "^$image") || fail "docker images"
   # The builder of what prepares them is loaded with the first run.
   with_docker "$project" binaries --arch s390x >>"$log" 2>&1 || fail "binaries --engine docker"
-  for ((run = 0; run < $(how_often 3); run++)); do
+  for ((run = 0; run < $(how_often 5); run++)); do
     printf '\n// %s\n' "$run" >>"$project/cmd/witness/main.go"
     empty_caches
     # What one has written is not written to the disk in the other's time.
@@ -31,7 +31,7 @@ line_engine() {
     clock theirs bare_commands "$project" "$image"
   done
   compare "netsuite for s390x by the Docker engine" "$(median "${ours[@]}")" \
-    "the bare commands in one container" "$(median "${theirs[@]}")" 1.03 1.03
+    "the bare commands in one container" "$(median "${theirs[@]}")" 1.03 1.03 "$(paired ours theirs)"
   for ((run = 0; run < $(how_often 7); run++)); do
     clock through with_docker "$project" run --arch s390x -- true
     clock bare "$docker" run --rm "$image" true

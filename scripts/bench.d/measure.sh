@@ -77,10 +77,22 @@ row() {
   say "  $1: $2, $3, $4 ($5)"
 }
 
-# compare WHAT SECONDS OTHER OTHER_SECONDS [LIMIT AIM]: the limit is one of the ratio.
+# paired LIST OTHER_LIST: the median of the ratios of runs that followed each other. For long runs: a machine's speed drifts
+# by more than what is asked for, and both of a pair have the same.
+paired() {
+  local -n ours_of=$1 theirs_of=$2
+  local run ratios=()
+  for run in "${!ours_of[@]}"; do
+    ratios+=("$(calculate "${ours_of[run]} / ${theirs_of[run]}")")
+  done
+  median "${ratios[@]}"
+}
+
+# compare WHAT SECONDS OTHER OTHER_SECONDS [LIMIT AIM [RATIO]]: the limit is one of the ratio, which is that of the seconds
+# where it is not given.
 compare() {
   local ratio limit=-
-  ratio=$(calculate "$2 / $4")
+  ratio=${7:-$(calculate "$2 / $4")}
   [ $# -lt 6 ] || limit="at most $5 ($(met "$ratio" "$5")), aim $6"
   row "$1" "$(human_seconds "$2")" "$3 $(human_seconds "$4")" "$(human_ratio "$ratio")" "$limit"
 }

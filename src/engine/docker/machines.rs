@@ -30,6 +30,12 @@ struct Machine {
     slots: usize,
 }
 
+/// What a machine says of itself.
+struct Greeting {
+    arch: Arch,
+    processors: usize,
+}
+
 #[derive(Clone, Copy, Default)]
 struct Load {
     sessions: usize,
@@ -77,34 +83,22 @@ impl Machines {
                 engines.push(engine(endpoint.clone()));
             }
         }
-        let greet =
-            |engine: &DockerEngine| runtime.block_on(engine.facts()).map(|facts| (facts.arch, facts.processors));
-        let greetings: Vec<Result<(Arch, usize)>> = std::thread::scope(|scope| {
+        let greet = |engine: &DockerEngine| {
+            let facts = runtime.block_on(engine.facts())?;
+            Ok(Greeting { arch: facts.arch, processors: facts.processors.max(1) })
+        };
+        let greetings: Vec<Result<Greeting>> = std::thread::scope(|scope| {
             let threads: Vec<_> = engines.iter().map(|engine| scope.spawn(|| greet(engine))).collect();
             let bug = |_| Err(Error::bug("greeting a machine panicked"));
             threads.into_iter().map(|thread| thread.join().unwrap_or_else(bug)).collect()
         });
         let mut pools = Vec::new();
         for (target, endpoints) in builders {
-            let failed = |error: Error| Err(error).context(|| format!("the builders for {target}"));
             let mut members: Vec<usize> = endpoints.iter().filter_map(|endpoint| known(&engines, endpoint)).collect();
             members.sort_unstable();
             members.dedup();
-            let failure = members.iter().find_map(|member| greetings[*member].as_ref().err());
-            let arch = |member: &usize| greetings[*member].as_ref().ok().map(|(arch, _)| *arch);
-            let arches: BTreeSet<Arch> = members.iter().filter_map(arch).collect();
-            let mut arches = arches.into_iter();
-            match (arches.next(), arches.next(), failure) {
-                (Some(arch), None, _) => pools.push((target, arch, members)),
-                (None, _, Some(error)) => return failed(error.again()),
-                (None, _, None) => return failed(Error::bug("no machines")),
-                (Some(_), Some(_), _) => {
-                    return failed(
-                        Error::usage("builders of one platform run on machines of different architectures")
-                            .hint("their programs would come out of different compilers; name builders of one kind"),
-                    );
-                }
-            }
+            let arch = common_arch(members.iter().map(|member| greetings[*member].as_ref()));
+            pools.push((target, arch.context(|| format!("the builders for {target}"))?, members));
         }
         let (mut machines, mut loads) = (Vec::new(), Vec::new());
         for (engine, greeting) in engines.into_iter().zip(greetings) {
@@ -112,7 +106,7 @@ impl Machines {
             if let Err(error) = &greeting {
                 warn(format!("the builder {} is left out: {error}", engine.endpoint()));
             }
-            machines.push(Machine { engine, slots: greeting.map_or(0, |(_, processors)| processors.max(1)) });
+            machines.push(Machine { engine, slots: greeting.map_or(0, |greeting| greeting.processors) });
         }
         let farm = Arc::new(Farm { machines, loads: Mutex::new(loads), changed: Condvar::new(), runtime });
         let pool = |(target, arch, members)| (target, Machines { farm: farm.clone(), arch, members });
@@ -168,6 +162,27 @@ impl Machines {
     }
 }
 
+/// The architecture of machines that are to do the same work, of which some have not answered.
+fn common_arch<'a>(greetings: impl Iterator<Item = Result<&'a Greeting, &'a Error>>) -> Result<Arch> {
+    let (mut arches, mut failure) = (BTreeSet::new(), None);
+    for greeting in greetings {
+        match greeting {
+            Ok(greeting) => _ = arches.insert(greeting.arch),
+            Err(error) => failure = failure.or(Some(error)),
+        }
+    }
+    let mut arches = arches.into_iter();
+    match (arches.next(), arches.next(), failure) {
+        (Some(arch), None, _) => Ok(arch),
+        (Some(_), Some(_), _) => {
+            Err(Error::usage("builders of one platform run on machines of different architectures")
+                .hint("their programs would come out of different compilers; name builders of one kind"))
+        }
+        (None, _, Some(error)) => Err(error.again()),
+        (None, _, None) => Err(Error::bug("no machines")),
+    }
+}
+
 impl Farm {
     fn loads(&self) -> MutexGuard<'_, Vec<Load>> {
         self.loads.lock().unwrap_or_else(PoisonError::into_inner)
@@ -209,5 +224,22 @@ impl Engine for Machines {
 
     fn build_image(&self, workshop: &Workshop, wanted: &WantedImage<'_>, archive: &Path) -> Result<()> {
         self.on_some(workshop, |engine| engine.build_image(workshop, wanted, archive))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn machines_of_a_target_have_one_architecture_whether_all_answer_or_not() {
+        let of = |arch| Ok(Greeting { arch, processors: 1 });
+        let silent = || Err(Error::environment("nobody answers"));
+        let common = |greetings: &[Result<Greeting>]| {
+            common_arch(greetings.iter().map(Result::as_ref)).map_err(|error| error.to_string())
+        };
+        assert_eq!(common(&[of(Arch::Arm64), silent(), of(Arch::Arm64)]), Ok(Arch::Arm64));
+        assert_eq!(common(&[silent(), silent()]), Err("nobody answers".into()));
+        assert!(common(&[of(Arch::Arm64), silent(), of(Arch::Amd64)]).is_err_and(|text| text.contains("different")));
     }
 }
