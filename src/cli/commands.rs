@@ -52,10 +52,7 @@ impl Commands<'_> {
     /// # Errors
     /// When the run was stopped.
     pub(super) fn slot(&self) -> Result<OwnedSemaphorePermit> {
-        let slot = self.runtime.block_on(self.workshop.slots.clone().acquire_owned());
-        let slot = slot.map_err(|_| Error::interrupted())?;
-        self.workshop.stop.check()?;
-        Ok(slot)
+        self.runtime.block_on(self.workshop.slot())
     }
 
     /// Tells of a command that had been run before.

@@ -50,6 +50,11 @@ pub enum Event {
         /// How many steps will end, cached ones included.
         steps: usize,
     },
+    /// A step waits for another xbuild that makes the same. It starts afterwards, or ends as cached.
+    Waiting {
+        /// The step.
+        step: String,
+    },
     /// A step starts.
     Started {
         /// The step.

@@ -104,7 +104,7 @@ pub fn assess(
         inputs.insert(id.to_string(), needs(id)?.to_string());
     }
     let key = Digest::of_json(&inputs);
-    let record = store.record(&key).filter(|record| is_whole(store, step, record));
+    let record = made(store, step, &key);
     let reason = match &record {
         Some(_) => String::new(),
         None => match store.last_record(scope, step.id.as_str()) {
@@ -113,6 +113,11 @@ pub fn assess(
         },
     };
     Some(Assessment { inputs, key, record, reason })
+}
+
+/// The record of a step with a key, if that is done and its result is there.
+pub(super) fn made(store: &Store, step: &Step, key: &Digest) -> Option<Record> {
+    store.record(key).filter(|record| is_whole(store, step, record))
 }
 
 /// Whether what a record speaks of is still there; contents are `cache fsck`'s business.

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::board::{Board, Job};
+use super::locks::lock;
 use super::native::sandbox::{Exit, Notice};
 use super::session::{self, Ending, Left, OutputFolder, Session, Source, run_one};
 use super::ssh_agent::ssh_agent;
@@ -20,14 +21,13 @@ use crate::store::{self, Bucket, KeyLock, Output, Record, Scratch, tree_digest};
 use crate::verify::{Expectations, Subject};
 
 /// Makes steps that share a sandbox, and tells of each. An error holds for all that were not told of.
-pub(crate) async fn build(workshop: &Arc<Workshop>, board: &Arc<Board>, mut jobs: Vec<Job>) -> Result<()> {
+pub(crate) async fn build(workshop: &Arc<Workshop>, board: &Arc<Board>, jobs: Vec<Job>) -> Result<()> {
     let turn = Turn::of(workshop, &jobs).await?;
     workshop.stop.check()?;
-    // Locks of keys, in one order everywhere, so that two processes never wait for each other.
-    jobs.sort_by_key(|job| job.assessment.key);
-    let keys: Vec<Digest> = jobs.iter().map(|job| job.assessment.key).collect();
-    let locker = workshop.clone();
-    let locks: Vec<KeyLock> = blocking(move || keys.iter().map(|key| locker.store.lock(key)).collect()).await?;
+    let (mut jobs, locks): (Vec<Job>, Vec<KeyLock>) = lock(workshop, board, jobs).await?.into_iter().unzip();
+    if jobs.is_empty() {
+        return Ok(());
+    }
     jobs.sort_by(|a, b| a.step.id.cmp(&b.step.id));
     let archive = match &jobs[0].step.work {
         Work::Archive(ArchiveLayer { source, .. }) | Work::Library(LibraryBuild { source, .. }) => Some(source.clone()),
@@ -44,15 +44,11 @@ pub(crate) async fn build(workshop: &Arc<Workshop>, board: &Arc<Board>, mut jobs
         fetched = Some((path, source));
     }
     let (workshop, board) = (workshop.clone(), board.clone());
-    blocking(move || {
+    let built = tokio::task::spawn_blocking(move || {
         let _locks = locks;
         Build { workshop: &workshop, board: &board, turn, fetched, started: Instant::now() }.run(&jobs)
-    })
-    .await
-}
-
-async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
-    tokio::task::spawn_blocking(work).await.map_err(|error| Error::bug("a step panicked").because(error))?
+    });
+    built.await.map_err(|error| Error::bug("a step panicked").because(error))?
 }
 
 struct Build<'a> {

@@ -225,7 +225,7 @@ async fn make_builder(workshop: &Arc<Workshop>, board: &Board, step: &Step, imag
         let assessment = assess(&workshop.store, &workshop.scope(), &step, &|_| None, None)
             .ok_or_else(|| Error::bug("a builder that needs something"))?;
         // Another process may be making it.
-        let _lock = workshop.store.lock(&assessment.key)?;
+        let _lock = workshop.lock(&step.id, &assessment.key)?;
         let wanted = WantedBuilder { step, image, assessment };
         workshop.engine.make_builder(&workshop, &wanted)
     });

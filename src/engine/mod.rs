@@ -11,6 +11,7 @@ mod docker;
 mod docker_socket;
 mod execute;
 pub mod host;
+mod locks;
 pub mod native;
 mod proxies;
 mod session;
@@ -22,6 +23,7 @@ mod try_out;
 mod turns;
 mod workshop;
 
+use assess::made;
 pub use assess::{Assessment, Resolution, Resolved, assess, layer_path, resolution_key, states, survey};
 pub use automatic::automatic;
 pub use bases::{BaseChoice, known_choice, open_images};

@@ -12,7 +12,7 @@ use tokio::sync::{Mutex, OwnedMutexGuard, OwnedSemaphorePermit};
 use super::Workshop;
 use super::board::Job;
 use super::stopping::unless_stopped;
-use crate::domain::{Error, Result};
+use crate::domain::Result;
 use crate::plan::{ProgramBuild, Work};
 
 /// The groups that share the compilers' cache of a target.
@@ -51,7 +51,7 @@ impl Turn {
         let mut held = Held::default();
         match &queue {
             Some(queue) => held.next = Some(queue.next.clone().lock_owned().await),
-            None => held.slot = Some(slot(workshop).await?),
+            None => held.slot = Some(workshop.slot().await?),
         }
         Ok(Turn { workshop: workshop.clone(), queue, held: RefCell::new(held) })
     }
@@ -63,7 +63,7 @@ impl Turn {
     pub(super) fn start(&self) -> Result<()> {
         let mut held = self.held.borrow_mut();
         let (Some(queue), Some(_)) = (&self.queue, &held.next) else { return Ok(()) };
-        let wait = async { Ok((queue.compiling.clone().lock_owned().await, slot(&self.workshop).await?)) };
+        let wait = async { Ok((queue.compiling.clone().lock_owned().await, self.workshop.slot().await?)) };
         let (compiling, slot) = Handle::current().block_on(unless_stopped(&self.workshop.stop, wait))?;
         *held = Held { next: None, compiling: Some(compiling), slot: Some(slot) };
         Ok(())
@@ -73,8 +73,4 @@ impl Turn {
     pub(super) fn compiled(&self) {
         self.held.borrow_mut().compiling = None;
     }
-}
-
-async fn slot(workshop: &Workshop) -> Result<OwnedSemaphorePermit> {
-    workshop.slots.clone().acquire_owned().await.map_err(|_| Error::interrupted())
 }

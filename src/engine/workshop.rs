@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 
 use tokio::runtime::Handle;
-use tokio::sync::{Mutex, Semaphore};
+use tokio::sync::{Mutex, OwnedSemaphorePermit, Semaphore};
 
 use super::dispatch::Dispatch;
 use super::docker::{Builders, DockerEngine, Machines};
@@ -16,10 +16,10 @@ use super::session::{Engine, WantedImage};
 use super::turns::Queue;
 use crate::debian::Mirrors;
 use crate::docker::Endpoint;
-use crate::domain::{Arch, Digest, EngineChoice, Event, Events, Result};
-use crate::plan::HostTools;
+use crate::domain::{Arch, Digest, EngineChoice, Error, Event, Events, Result};
+use crate::plan::{HostTools, StepId};
 use crate::registry;
-use crate::store::Store;
+use crate::store::{KeyLock, Store};
 
 /// Shared by all steps of a run.
 pub struct Workshop {
@@ -89,9 +89,11 @@ impl Workshop {
     ///
     /// # Errors
     /// An environment error on an architecture that xbuild does not know, or without the engine.
-    pub fn new(store: Store, events: Events, stop: Stop, options: WorkshopOptions) -> Result<Workshop> {
+    pub fn new(mut store: Store, events: Events, stop: Stop, options: WorkshopOptions) -> Result<Workshop> {
         let WorkshopOptions { engine, host_tools, builders, project, git_folders, jobs, offline, update, pull } =
             options;
+        let stopped = stop.clone();
+        store.wait_while(move || stopped.check());
         let shared = Arc::new(Builders::default());
         let docker = |endpoint| DockerEngine::new(endpoint, Handle::current(), shared.clone());
         let warn = |text| events.emit(Event::Warning { text });
@@ -136,6 +138,28 @@ impl Workshop {
             machines: machine_arches,
             mirrors: OnceLock::new(),
         })
+    }
+
+    /// Waits until one more step may run; it may until the value is dropped.
+    ///
+    /// # Errors
+    /// When the run was stopped.
+    pub async fn slot(&self) -> Result<OwnedSemaphorePermit> {
+        let slot = self.slots.clone().acquire_owned().await.map_err(|_| Error::interrupted())?;
+        self.stop.check()?;
+        Ok(slot)
+    }
+
+    /// Waits until no other process makes a step, and tells if there is one; it may have made it then. Blocks.
+    ///
+    /// # Errors
+    /// When the run was stopped, or the lock cannot be made.
+    pub(super) fn lock(&self, step: &StepId, key: &Digest) -> Result<KeyLock> {
+        if let Some(lock) = self.store.try_lock(key)? {
+            return Ok(lock);
+        }
+        self.events.emit(Event::Waiting { step: step.to_string() });
+        self.store.lock(key)
     }
 
     /// Has an engine build a whole image for its architecture, and writes what comes of it into `archive`, as `docker save`

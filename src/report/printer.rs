@@ -240,7 +240,8 @@ impl State {
         let text = json::event(&event, now.saturating_duration_since(self.run.began));
         self.stay(&text, now);
         match event {
-            Event::Started { step, reason } => self.run.running.push(Running::new(step, reason, now)),
+            Event::Waiting { step } => self.run.wait(step, now),
+            Event::Started { step, reason } => self.run.start(step, reason, now),
             Event::Finished { step, outcome, .. } => {
                 self.run.take(&step);
                 self.count(step, outcome);
@@ -261,7 +262,8 @@ impl State {
     fn take(&mut self, event: Event, now: Instant) {
         match event {
             Event::Planned { steps } => self.run.planned += steps,
-            Event::Started { step, reason } => self.run.running.push(Running::new(step, reason, now)),
+            Event::Waiting { step } => self.run.wait(step, now),
+            Event::Started { step, reason } => self.run.start(step, reason, now),
             Event::Progress { step, what, done, total } => {
                 if let Some(running) = self.run.find(&step) {
                     running.progress = Some(Progress { what, done, total });

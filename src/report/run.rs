@@ -52,6 +52,19 @@ impl Run {
         Run { began, planned: 0, running, built: 0, cached: 0, failed, skipped }
     }
 
+    /// A step is at work, or does something else now.
+    pub(super) fn start(&mut self, step: String, reason: String, now: Instant) {
+        match self.find(&step) {
+            Some(running) => *running = Running::new(step, reason, now),
+            None => self.running.push(Running::new(step, reason, now)),
+        }
+    }
+
+    /// A step waits for another process.
+    pub(super) fn wait(&mut self, step: String, now: Instant) {
+        self.start(step, "another xbuild makes it".into(), now);
+    }
+
     pub(super) fn find(&mut self, step: &str) -> Option<&mut Running> {
         self.running.iter_mut().find(|running| running.step == step)
     }

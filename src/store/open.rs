@@ -11,6 +11,9 @@ use serde::de::DeserializeOwned;
 use super::{Record, Scratch, seal};
 use crate::domain::{Digest, Error, Result, ResultExt};
 
+/// How often it is looked whether a lock has become free.
+const LOOK: Duration = Duration::from_millis(20);
+
 /// How often a use is written down.
 const MARK_EVERY: Duration = Duration::from_secs(24 * 3600);
 
@@ -109,17 +112,26 @@ impl Bucket {
     }
 }
 
+/// Whether to go on waiting for another process.
+type Patience = Box<dyn Fn() -> Result<()> + Send + Sync>;
+
 /// The cache, held open with a shared lock so that no `gc` runs meanwhile.
-#[derive(Debug)]
 pub struct Store {
     root: PathBuf,
     lock: File,
+    patience: Patience,
 }
 
 /// The right to make one step; given up when dropped.
 #[derive(Debug)]
 pub struct KeyLock {
     _file: File,
+}
+
+impl std::fmt::Debug for Store {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_tuple("Store").field(&self.root).finish()
+    }
 }
 
 impl Store {
@@ -155,7 +167,12 @@ impl Store {
         lock.lock_shared().or_environment(unusable)?;
         // Canonical, because the sandbox reaches it from another root.
         let root = root.canonicalize().or_environment(unusable)?;
-        Ok(Store { root, lock })
+        Ok(Store { root, lock, patience: Box::new(|| Ok(())) })
+    }
+
+    /// Has [`Store::lock`] ask, again and again while it waits, whether to go on.
+    pub fn wait_while(&mut self, patience: impl Fn() -> Result<()> + Send + Sync + 'static) {
+        self.patience = Box::new(patience);
     }
 
     /// Changes the shared lock for an exclusive one; false when another process is at work.
@@ -213,13 +230,16 @@ impl Store {
     /// Waits until no other process makes the step with this key.
     ///
     /// # Errors
-    /// An environment error when the lock cannot be made.
+    /// An environment error when the lock cannot be made; that of [`Store::wait_while`].
     pub fn lock(&self, key: &Digest) -> Result<KeyLock> {
-        let path = self.place(Bucket::Locks, key);
-        let failed = || format!("cannot lock {}", path.display());
-        let file = File::create(&path).or_environment(failed)?;
-        file.lock().or_environment(failed)?;
-        Ok(KeyLock { _file: file })
+        loop {
+            if let Some(lock) = self.try_lock(key)? {
+                return Ok(lock);
+            }
+            // Not by sleeping in the kernel, which nothing but a signal would end.
+            (self.patience)()?;
+            std::thread::sleep(LOOK);
+        }
     }
 
     /// The same without waiting; `None` if somebody else has it.
@@ -334,6 +354,22 @@ mod tests {
         assert!(!first.lock_exclusively().unwrap());
         drop(second);
         assert!(first.lock_exclusively().unwrap());
+    }
+
+    #[test]
+    fn who_waits_for_a_lock_may_give_up() {
+        let folder = tempfile::tempdir().unwrap();
+        let (first, mut second) = (Store::open(folder.path()).unwrap(), Store::open(folder.path()).unwrap());
+        let asked = std::sync::atomic::AtomicU32::new(0);
+        second.wait_while(move || match asked.fetch_add(1, std::sync::atomic::Ordering::Relaxed) {
+            0 => Ok(()),
+            _ => Err(Error::interrupted()),
+        });
+        let key = Digest::of("key");
+        let held = first.lock(&key).unwrap();
+        assert_eq!(second.lock(&key).unwrap_err().kind(), crate::domain::ErrorKind::Interrupted);
+        drop(held);
+        second.lock(&key).unwrap();
     }
 
     #[test]

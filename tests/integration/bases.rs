@@ -5,7 +5,7 @@ use std::process::Command;
 
 use serde_json::Value;
 
-use crate::support::{Identity, Test, host, tool};
+use crate::support::{DEBIAN, Identity, Test, host, tool};
 
 fn project(bases: &str, from: &str) -> Test {
     Test::new()
@@ -134,11 +134,9 @@ fn member(layer: &std::path::Path, path: &str) -> Vec<u8> {
     run(Command::new(tool("tar")).arg("-xzOf").arg(layer).arg(path))
 }
 
-const BOOTSTRAP: &str = "  \"debian:trixie-slim\": { bootstrap: { suite: trixie, updates: false } }\n";
-
 #[test]
 fn debian_is_made_of_packages_for_each_architecture() {
-    let test = project(BOOTSTRAP, "debian:trixie-slim").cold();
+    let test = project(DEBIAN, "debian:bookworm-slim").cold();
     test.xbuild(["images"]).run();
     for (arch, debian, machine) in [(host(), host(), None), ("s390x", "s390x", Some(22))] {
         let layer = lowest_layer(&test, arch);
@@ -166,7 +164,7 @@ fn debian_is_made_of_packages_for_each_architecture() {
                 .all(|line| line == "Status: install ok installed")
         );
         let sources = String::from_utf8(member(&layer, "etc/apt/sources.list.d/debian.sources")).expect("UTF-8");
-        assert!(sources.contains("URIs: ") && sources.contains("\nSuites: trixie\n"), "{sources}");
+        assert!(sources.contains("URIs: ") && sources.contains("\nSuites: bookworm\n"), "{sources}");
         assert!(!sources.contains("Architectures"), "others can be added with dpkg --add-architecture: {sources}");
         if let Some(machine) = machine {
             let program = member(&layer, "usr/bin/dash");
@@ -174,7 +172,7 @@ fn debian_is_made_of_packages_for_each_architecture() {
         }
         assert_eq!(config(&test, arch)["architecture"], arch);
     }
-    test.xbuild(["plan"]).stdout_contains("base/debian:trixie-slim/s390x\n  cached").run();
+    test.xbuild(["plan"]).stdout_contains("base/debian:bookworm-slim/s390x\n  cached").run();
     test.xbuild(["--offline", "images"]).run();
     test.xbuild(["cache", "fsck"]).stdout_contains("sound").run();
 }
@@ -186,7 +184,7 @@ fn whoever_bootstraps_gets_the_same() {
         if !identity.possible() {
             continue;
         }
-        let test = project(BOOTSTRAP, "debian:trixie-slim").user(identity).cold();
+        let test = project(DEBIAN, "debian:bookworm-slim").user(identity).cold();
         let umask = if identity == Identity::Own { 0o022 } else { 0o077 };
         test.xbuild(["images", "--arch", host()]).umask(umask).run();
         found.push((identity, lowest_layer(&test, host()).file_name().expect("a name").to_owned()));

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use crate::support::{Test, host, processes_with, tool, unique};
+use crate::support::{DEBIAN, Test, host, processes_with, tool, unique};
 
 /// Numbers that look random, the same for the same seed.
 struct Moments(u64);
@@ -145,12 +145,12 @@ fn kills_while_commands_of_images_run_do_no_harm() {
         .file(
             "xbuild.yaml",
             format!(
-                "version: 1\nname: sample\narches: [{}, s390x]\nbases:\n  \"debian:trixie-slim\": {{ layout: ./debian \
+                "version: 1\nname: sample\narches: [{}, s390x]\nbases:\n  \"debian:bookworm-slim\": {{ layout: ./debian \
                  }}\nimages:\n  app: {{ name: example/app, dockerfile: app/Dockerfile, tests: [spec.yaml] }}\n",
                 host()
             ),
         )
-        .file("app/Dockerfile", "FROM debian:trixie-slim\n")
+        .file("app/Dockerfile", "FROM debian:bookworm-slim\n")
         .file(
             "spec.yaml",
             "schemaVersion: 2.0.0\ncommandTests: [{ name: all, command: cat, args: [/made], expectedOutput: \
@@ -162,7 +162,7 @@ fn kills_while_commands_of_images_run_do_no_harm() {
     test.write(
         "app/Dockerfile",
         format!(
-            "FROM debian:trixie-slim\nRUN --mount=type=cache,target=/kept,sharing=locked for i in 1 2 3 4 5 6; do echo $i >> \
+            "FROM debian:bookworm-slim\nRUN --mount=type=cache,target=/kept,sharing=locked for i in 1 2 3 4 5 6; do echo $i >> \
              /made; mkdir -p /many/$i; echo $i > /kept/$i; sleep {mark}; done\nRUN rm -r /many; sleep {mark}\n"
         ),
     );
@@ -203,11 +203,10 @@ fn kills_while_commands_of_images_run_do_no_harm() {
 /// A small Debian as a layout, from the warm store: how such bases are made is another test's business.
 fn debian(folder: &Path) {
     let project = format!(
-        "version: 1\nname: base\narches: [{}, s390x]\nbases:\n  \"debian:trixie-slim\": {{ bootstrap: {{ suite: trixie, \
-         updates: false }} }}\nimages:\n  base: {{ name: example/base, dockerfile: Dockerfile }}\n",
+        "version: 1\nname: base\narches: [{}, s390x]\nbases:\n{DEBIAN}images:\n  base: {{ name: example/base, dockerfile: Dockerfile }}\n",
         host()
     );
-    let base = Test::new().file("xbuild.yaml", project).file("Dockerfile", "FROM debian:trixie-slim\n");
+    let base = Test::new().file("xbuild.yaml", project).file("Dockerfile", "FROM debian:bookworm-slim\n");
     base.xbuild(["images"]).run();
     copy(&format!("oci:{}:example/base:latest", base.dist("images").display()), folder);
 }

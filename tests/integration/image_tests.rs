@@ -3,7 +3,7 @@
 use std::fs;
 use std::time::{Duration, Instant};
 
-use crate::support::{Identity, Test, host, tool, unique};
+use crate::support::{DEBIAN, Identity, Test, host, tool, unique};
 
 const PROJECT: &str =
     "images:\n  app: { name: example/app, dockerfile: app/Dockerfile, tests: [\"tests/{{ arch.name }}.yaml\"] }\n";
@@ -14,14 +14,13 @@ fn with_a_shell() -> Test {
         .file(
             "xbuild.yaml",
             format!(
-                "version: 1\nname: sample\narches: [{}, s390x]\nbases:\n  \"debian:trixie-slim\": {{ bootstrap: {{ suite: \
-                 trixie, updates: false }} }}\n{PROJECT}",
+                "version: 1\nname: sample\narches: [{}, s390x]\nbases:\n{DEBIAN}{PROJECT}",
                 host()
             ),
         )
         .file(
             "app/Dockerfile",
-            "FROM debian:trixie-slim\nRUN SOURCE_DATE_EPOCH=1 useradd -m -u 1234 me && chown me /srv\nENV GREETING=hello\nWORKDIR /srv\nUSER me\n\
+            "FROM debian:bookworm-slim\nRUN SOURCE_DATE_EPOCH=1 useradd -m -u 1234 me && chown me /srv\nENV GREETING=hello\nWORKDIR /srv\nUSER me\n\
              ENTRYPOINT [\"/bin/false\"]\n",
         )
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
-use crate::support::{Test, golden, host, unique};
+use crate::support::{DEBIAN, Test, golden, host, unique};
 
 const PROJECT: &str = "\
 version: 1
@@ -143,8 +143,6 @@ fn a_change_says_what_changed() {
     test.xbuild(["plan"]).stdout_contains("command").stdout_contains("changed").run();
 }
 
-const BASES: &str = "bases:\n  \"debian:trixie-slim\": { bootstrap: { suite: trixie, updates: false } }\n";
-
 /// The instructions of an image as a plan shows them: state and what it waits for, by line.
 fn instructions(test: &Test, image: &str) -> BTreeMap<u64, (String, String)> {
     let plan = test.xbuild(["plan", "--format", "json", image]).run().json();
@@ -181,7 +179,7 @@ fn instructions_are_shown_as_they_will_run() {
         .file(
             "xbuild.yaml",
             format!(
-                "version: 1\nname: sample\narches: [{}]\n{BASES}binaries:\n  hello:\n    command: \"printf '#!/bin/sh\\\\n' > \
+                "version: 1\nname: sample\narches: [{}]\nbases:\n{DEBIAN}binaries:\n  hello:\n    command: \"printf '#!/bin/sh\\\\n' > \
                  hello\"\n    outputs: {{ hello: hello }}\nimages:\n{}{}{}",
                 host(),
                 image("app").replace("{more}", ""),
@@ -192,13 +190,13 @@ fn instructions_are_shown_as_they_will_run() {
         .file(
             "app/Dockerfile",
             format!(
-                "FROM debian:trixie-slim AS tools\nRUN echo {mark} > /tool\n\nFROM debian:trixie-slim\nCOPY note /note\n\
+                "FROM debian:bookworm-slim AS tools\nRUN echo {mark} > /tool\n\nFROM debian:bookworm-slim\nCOPY note /note\n\
                  RUN cat /note > /copy\nENV A=b\nRUN cat /copy > /again\nCOPY --from=tools /tool /\nRUN cat /tool > /more\n"
             ),
         )
         .file("app/note", &mark)
         .file("child/Dockerfile", "FROM example/app\nRUN true\n")
-        .file("program/Dockerfile", "FROM debian:trixie-slim\nRUN true\nCOPY hello /\nRUN /hello\n");
+        .file("program/Dockerfile", "FROM debian:bookworm-slim\nRUN true\nCOPY hello /\nRUN /hello\n");
     let state = |state: &str, until: &str| (state.to_owned(), until.to_owned());
 
     // The base may be there already, from another test.
@@ -227,7 +225,7 @@ fn instructions_are_shown_as_they_will_run() {
 
     // A command that does the same as before hides what changed from those after it.
     test.write("app/Dockerfile", format!(
-        "FROM debian:trixie-slim AS tools\nRUN echo {mark} > /tool; true\n\nFROM debian:trixie-slim\nCOPY note /note\n\
+        "FROM debian:bookworm-slim AS tools\nRUN echo {mark} > /tool; true\n\nFROM debian:bookworm-slim\nCOPY note /note\n\
          RUN cat /note > /copy\nENV A=b\nRUN cat /copy > /again\nCOPY --from=tools /tool /\nRUN cat /tool > /more\n"
     ));
     let planned = instructions(&test, "app");
@@ -244,11 +242,11 @@ fn a_base_that_is_not_there_leaves_commands_unknown() {
         .file(
             "xbuild.yaml",
             format!(
-                "version: 1\nname: sample\narches: [{}]\n{BASES}images:\n  app: {{ dockerfile: app/Dockerfile }}\n",
+                "version: 1\nname: sample\narches: [{}]\nbases:\n{DEBIAN}images:\n  app: {{ dockerfile: app/Dockerfile }}\n",
                 host()
             ),
         )
-        .file("app/Dockerfile", "FROM debian:trixie-slim\nRUN true\nCOPY Dockerfile /\n");
+        .file("app/Dockerfile", "FROM debian:bookworm-slim\nRUN true\nCOPY Dockerfile /\n");
     let found = instructions(&test, "app");
     assert_eq!(found[&2].0, "unknown");
     assert!(found[&2].1.starts_with("base/") && found[&2].1.ends_with(" is there"), "{found:?}");

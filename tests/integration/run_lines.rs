@@ -7,9 +7,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-use crate::support::{Agent, Identity, KEY, Test, host, tool, unique};
-
-const BASE: &str = "bases:\n  \"debian:trixie-slim\": { bootstrap: { suite: trixie, updates: false } }\n";
+use crate::support::{Agent, DEBIAN, Identity, KEY, Test, host, tool, unique};
 
 /// A project with one image.
 fn project(arches: &str, dockerfile: &str) -> Test {
@@ -17,7 +15,7 @@ fn project(arches: &str, dockerfile: &str) -> Test {
         .file(
             "xbuild.yaml",
             format!(
-                "version: 1\nname: sample\narches: [{arches}]\n{BASE}images:\n  app: {{ name: example/app, dockerfile: \
+                "version: 1\nname: sample\narches: [{arches}]\nbases:\n{DEBIAN}images:\n  app: {{ name: example/app, dockerfile: \
                  app/Dockerfile }}\n"
             ),
         )
@@ -75,7 +73,7 @@ impl Image {
 fn commands_change_files_and_leave_no_trace_of_the_sandbox() {
     let test = project(
         host(),
-        "FROM debian:trixie-slim\nRUN echo made > /made && ln /made /link && ln -s made /sym && rm -r /var/log && \
+        "FROM debian:bookworm-slim\nRUN echo made > /made && ln /made /link && ln -s made /sym && rm -r /var/log && \
          rm -r /srv && mkdir /srv && mkfifo /pipe && chown 7:8 /made && chmod u+s /made && touch -d 2001-02-03 /old\n",
     );
     test.xbuild(["images"]).run();
@@ -104,8 +102,8 @@ fn commands_change_files_and_leave_no_trace_of_the_sandbox() {
 fn stages_users_arguments_and_mounts() {
     let test = project(
         host(),
-        "FROM debian:trixie-slim AS tools\nRUN mkdir /t && echo tool > /t/tool\n\
-         FROM debian:trixie-slim\nARG A=1\nENV B=2\nRUN groupadd -g 50000 more && useradd -u 1234 -m -G more me\n\
+        "FROM debian:bookworm-slim AS tools\nRUN mkdir /t && echo tool > /t/tool\n\
+         FROM debian:bookworm-slim\nARG A=1\nENV B=2\nRUN groupadd -g 50000 more && useradd -u 1234 -m -G more me\n\
          RUN --mount=target=/ctx,rw touch /ctx/new\nUSER me\nWORKDIR /home/me\n\
          RUN --mount=from=tools,source=/t,target=/tools --mount=target=/ctx --mount=type=tmpfs,target=/fast \
          --mount=type=cache,target=/c,uid=1234 \
@@ -128,8 +126,8 @@ fn foreign_commands_are_emulated_and_native_stages_are_not() {
     let arches = format!("{}, s390x", host());
     let test = project(
         &arches,
-        "FROM --platform=$BUILDPLATFORM debian:trixie-slim AS native\nRUN uname -m > /native\n\
-         FROM debian:trixie-slim\nRUN uname -m > /machine\nCOPY --from=native /native /\n",
+        "FROM --platform=$BUILDPLATFORM debian:bookworm-slim AS native\nRUN uname -m > /native\n\
+         FROM debian:bookworm-slim\nRUN uname -m > /machine\nCOPY --from=native /native /\n",
     );
     let said = test.xbuild(["images", "--no-cache"]).run();
     let image = Image::of(&test, "s390x");
@@ -146,7 +144,7 @@ fn foreign_commands_are_emulated_and_native_stages_are_not() {
 #[test]
 fn a_failed_build_goes_on_where_it_failed() {
     let mark = format!("mark-{}", unique());
-    let text = |last: &str| format!("FROM debian:trixie-slim AS s\nRUN echo {mark}; sleep 2\n\nRUN {last}\n");
+    let text = |last: &str| format!("FROM debian:bookworm-slim AS s\nRUN echo {mark}; sleep 2\n\nRUN {last}\n");
     let test = project(host(), &text("echo its-own-words >&2; exit 3"));
     let said = test.xbuild(["images"]).status(1).run();
     for wanted in ["its-own-words", "app/Dockerfile:4:1", "exit code 3", "stage s", host()] {
@@ -163,7 +161,7 @@ fn a_failed_build_goes_on_where_it_failed() {
 
 #[test]
 fn a_target_needs_nothing_of_the_other_stages() {
-    let test = project(host(), "FROM scratch AS one\nCOPY Dockerfile /one\nFROM debian:trixie-slim\nRUN false\n");
+    let test = project(host(), "FROM scratch AS one\nCOPY Dockerfile /one\nFROM debian:bookworm-slim\nRUN false\n");
     test.xbuild(["images", "--target", "one"]).run();
     assert_eq!(Image::of(&test, host()).listing(0).len(), 1);
 }
@@ -192,7 +190,7 @@ fn a_secret_lands_nowhere() {
     let secret = format!("hush-{}-hush", unique());
     let test = project(
         host(),
-        "FROM debian:trixie-slim\nRUN --mount=type=secret,id=token,uid=5,mode=0440 --mount=type=secret,id=token,env=TOKEN \
+        "FROM debian:bookworm-slim\nRUN --mount=type=secret,id=token,uid=5,mode=0440 --mount=type=secret,id=token,env=TOKEN \
          stat -c '%u %a' /run/secrets/token > /facts && test \"$(cat /run/secrets/token)\" = \"$TOKEN\" && sleep 3\n",
     );
     // Beside the project: what is in it is the user's to keep.
@@ -230,7 +228,7 @@ fn an_agent_answers_whoever_may_use_its_socket() {
                   syswrite $s, pack(q(NC), 1, 11); sysread $s, my $head, 4; sysread $s, my $body, unpack(q(N), $head); \
                   print unpack(q(xN), $body), q( ), substr($body, -15)";
     let dockerfile = format!(
-        "FROM debian:trixie-slim\nRUN --mount=type=ssh perl -e '{client}' > /root-s\nUSER 1234\n\
+        "FROM debian:bookworm-slim\nRUN --mount=type=ssh perl -e '{client}' > /root-s\nUSER 1234\n\
          RUN --mount=type=ssh,id=key,uid=1234,mode=0600 --mount=type=tmpfs,target=/x perl -e '{client}' > /tmp/answer && \
          test \"$(cat /tmp/answer)\" = '1 {KEY}'\nUSER 0\nRUN --mount=type=ssh,id=key ! setpriv --reuid 77 perl -e '{client}'\n"
     );
@@ -247,7 +245,7 @@ fn an_agent_answers_whoever_may_use_its_socket() {
             test.xbuild(["images", "--ssh", "default", "--ssh", &key]).env("SSH_AUTH_SOCK", default).run();
             assert_eq!(Image::of(&test, host()).read(2, "root-s"), format!("1 {KEY}"));
         } else {
-            let file = "FROM debian:trixie-slim\nRUN --mount=type=ssh,id=key,mode=0600 --mount=type=ssh,id=none test -S $SSH_AUTH_SOCK\n";
+            let file = "FROM debian:bookworm-slim\nRUN --mount=type=ssh,id=key,mode=0600 --mount=type=ssh,id=none test -S $SSH_AUTH_SOCK\n";
             project(host(), file).user(identity).xbuild(["images", "--ssh", &key]).run();
         }
     }
@@ -269,7 +267,7 @@ fn what_is_wrong_is_told_before_anything_is_run() {
         ("STOPSIGNAL $KIND", "4:12", "'nfs' is not a signal"),
         ("ENV a=\"${NOTHING:?must be there}\"", "4:18", "NOTHING: must be there"),
     ] {
-        let test = project(host(), &format!("FROM debian:trixie-slim\nARG KIND=nfs\nRUN touch /ran\n{line}\n"));
+        let test = project(host(), &format!("FROM debian:bookworm-slim\nARG KIND=nfs\nRUN touch /ran\n{line}\n"));
         let run = test.xbuild(["images"]).status(2).stderr_contains(format!("app/Dockerfile:{place}: ")).run();
         assert!(run.stderr.contains(message), "{line}: {}", run.stderr);
         assert!(!run.stderr.contains("touch /ran"), "{line}: {}", run.stderr);
@@ -285,7 +283,7 @@ fn whoever_builds_gets_the_same() {
         }
         let test = project(
             host(),
-            "FROM debian:trixie-slim\nRUN useradd -m me && chown me /srv && install -o me -m 600 /dev/null /x\n",
+            "FROM debian:bookworm-slim\nRUN useradd -m me && chown me /srv && install -o me -m 600 /dev/null /x\n",
         )
         .user(identity)
         .cold();

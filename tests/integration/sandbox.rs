@@ -6,7 +6,7 @@ use std::io::Read;
 use std::net::TcpListener;
 use std::time::{Duration, Instant};
 
-use crate::support::{Identity, Server, Test, host, processes_with, unique};
+use crate::support::{Identity, Server, Test, host, processes_with, unique, wait_until};
 
 /// A project whose only program is a script that a command writes; `more` are further keys of it.
 fn project(command: &str, more: &str) -> String {
@@ -237,14 +237,6 @@ fn a_port_of_the_machine_is_free_inside() {
         let mut text = String::new();
         let _ = stream.read_to_string(&mut text);
         panic!("a sandbox came through: {text}");
-    }
-}
-
-fn wait_until(what: &str, condition: impl Fn() -> bool) {
-    let started = Instant::now();
-    while !condition() {
-        assert!(started.elapsed() < Duration::from_secs(300), "{what}: not within five minutes");
-        std::thread::sleep(Duration::from_millis(20));
     }
 }
 

@@ -3,9 +3,8 @@
 use std::fs;
 use std::io::{Read, Seek, Write};
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
 
-use crate::support::{Answer, Server, Test, archive, host, processes_with, sha256, unique};
+use crate::support::{Answer, DEBIAN, Server, Test, archive, host, processes_with, sha256, unique, wait_until};
 
 /// Changes one byte in the middle of a file.
 fn flip(path: &Path) {
@@ -117,15 +116,33 @@ fn nothing_is_collected_while_another_works() {
     );
     let test = Test::new().file("xbuild.yaml", project);
     let mut child = test.xbuild(["binaries"]).start();
-    let started = Instant::now();
-    while processes_with(&seconds).is_empty() {
-        assert!(started.elapsed() < Duration::from_secs(300), "the command never ran");
-        std::thread::sleep(Duration::from_millis(20));
-    }
+    wait_until("the command", || !processes_with(&seconds).is_empty());
     test.xbuild(["cache", "gc"]).status(3).stderr_contains("another xbuild works").run();
     test.xbuild(["cache", "ls"]).stdout_contains("rootfs-v1").run();
     child.kill().expect("it is there");
     child.wait().expect("it ends");
+}
+
+#[test]
+fn what_another_makes_is_waited_for_and_taken() {
+    let seconds = format!("6.{}", unique());
+    let project = format!(
+        "version: 1\nname: sample\narches: [{}]\nbinaries:\n  hello:\n    command: sleep {seconds}; echo '#!/bin/sh' > \
+         hello\n    outputs: {{ hello: hello }}\n",
+        host()
+    );
+    let test = Test::new().file("xbuild.yaml", project);
+    let mut first = test.xbuild(["binaries"]).start();
+    wait_until("the command", || !processes_with(&seconds).is_empty());
+    let mut impatient = test.xbuild(["binaries", "--json"]).start();
+    wait_until("who waits", || test.said().contains(r#""event":"waiting""#));
+    let pid = nix::unistd::Pid::from_raw(impatient.id().try_into().expect("a number"));
+    nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGINT).expect("it waits");
+    assert_eq!(impatient.wait().expect("it ends").code(), Some(130));
+    assert!(!processes_with(&seconds).is_empty(), "the command ended before anybody had waited for it");
+    let waited = test.xbuild(["binaries", "--json"]).stderr_contains(r#""event":"waiting""#).run();
+    assert!(!waited.stderr.contains(r#""event":"started""#), "made twice: {}", waited.stderr);
+    assert!(first.wait().expect("it ends").success());
 }
 
 #[test]
@@ -140,8 +157,7 @@ fn a_store_says_that_it_can_be_made_again() {
 #[test]
 fn damage_to_what_images_leave_is_found_and_mended() {
     let project = format!(
-        "version: 1\nname: sample\narches: [{}]\nbases:\n  \"debian:trixie-slim\": {{ bootstrap: {{ suite: trixie, \
-         updates: false }} }}\nimages:\n  app: {{ dockerfile: app/Dockerfile, tests: [spec.yaml] }}\n",
+        "version: 1\nname: sample\narches: [{}]\nbases:\n{DEBIAN}images:\n  app: {{ dockerfile: app/Dockerfile, tests: [spec.yaml] }}\n",
         host()
     );
     let test = Test::new()
@@ -149,7 +165,7 @@ fn damage_to_what_images_leave_is_found_and_mended() {
         .file("xbuild.yaml", project)
         .file(
             "app/Dockerfile",
-            "FROM debian:trixie-slim\nRUN --mount=type=cache,target=/kept echo made > /kept/own && echo made > /made\n",
+            "FROM debian:bookworm-slim\nRUN --mount=type=cache,target=/kept echo made > /kept/own && echo made > /made\n",
         )
         .file("spec.yaml", "schemaVersion: 2.0.0\ncommandTests: [{ name: made, command: cat, args: [/made] }]\n");
     let said = test.xbuild(["images"]).run().stdout;

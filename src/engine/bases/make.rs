@@ -9,34 +9,25 @@ use super::{BaseChoice, open_images};
 use crate::config::BaseSource;
 use crate::domain::{Arch, Digest, Error, Event, Outcome, Result};
 use crate::engine::board::{Board, Job};
-use crate::engine::{Workshop, assess, unless_stopped};
+use crate::engine::locks::lock;
+use crate::engine::{Workshop, unless_stopped};
 use crate::image::{Descriptor, Layout};
-use crate::plan::{StepId, Work};
+use crate::plan::Work;
 use crate::registry::Remote;
 use crate::store::{Record, Source};
 
 /// Makes a base whose choice is made, and tells of it.
 pub(in crate::engine) async fn make(
     workshop: &Arc<Workshop>,
-    board: &Board,
+    board: &Arc<Board>,
     job: Job,
     choice: BaseChoice,
 ) -> Result<()> {
+    let started = Instant::now();
+    let slot = workshop.slot().await?;
+    let Some((job, _lock)) = lock(workshop, board, vec![job]).await?.pop() else { return Ok(()) };
     let Work::Base(base) = &job.step.work else { return Err(Error::bug("a step of another kind")) };
     let arch = job.step.arch.ok_or_else(|| Error::bug("a base without an architecture"))?;
-    let started = Instant::now();
-    let slot = workshop.slots.clone().acquire_owned().await.map_err(|_| Error::interrupted())?;
-    workshop.stop.check()?;
-    let (locker, key) = (workshop.clone(), job.assessment.key);
-    let lock = tokio::task::spawn_blocking(move || locker.store.lock(&key)).await;
-    let _lock = lock.map_err(|error| Error::bug("a lock panicked").because(error))??;
-    // Somebody else may have made it while we waited.
-    let needs = |id: &StepId| job.assessment.inputs.get(id.as_str()).and_then(|text| text.parse().ok());
-    let again = assess(&workshop.store, &workshop.scope(), &job.step, &needs, Some(choice.digest()));
-    if let Some(record) = again.and_then(|assessment| assessment.record) {
-        board.done(workshop, &job.step.id, record, Outcome::Cached, started.elapsed());
-        return Ok(());
-    }
     let reason = job.assessment.reason.clone();
     workshop.events.emit(Event::Started { step: job.step.id.to_string(), reason });
     let layout = open_images(&workshop.store)?;

@@ -1,7 +1,7 @@
 //! What commands on an engine see of xbuild's own environment.
 
-use super::sample::{bare, on, printed, wait_until};
-use crate::support::{Docker, Release, processes_with, unique};
+use super::sample::{bare, on, printed};
+use crate::support::{Docker, Release, processes_with, unique, wait_until};
 
 #[test]
 fn commands_see_what_they_are_to_see() {

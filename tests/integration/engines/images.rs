@@ -5,11 +5,11 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::process::{Command, Stdio};
 
-use super::sample::{left, nothing_stays, on, wait_until};
+use super::sample::{left, nothing_stays, on};
 use crate::equality::facts::{Facts, Image};
 use crate::support::{
-    Docker, Files, Identity, Images, Imports, Machine, Podman, Reached, Release, Run, Test, host, processes_with, tool,
-    unique, xbuild_as,
+    DEBIAN, Docker, Files, Identity, Images, Imports, Machine, Podman, Reached, Release, Run, Test, host,
+    processes_with, tool, unique, wait_until, xbuild_as,
 };
 
 /// A shell, from nothing.
@@ -250,11 +250,10 @@ fn for_another_architecture_by_the_classic_builder() {
 fn on_a_bootstrapped_base() {
     let Some(docker) = Docker::of(Release::Current).start() else { return };
     let project = format!(
-        "version: 1\nname: sample\narches: [{}]\nbases:\n  \"debian:trixie-slim\": {{ bootstrap: {{ suite: trixie, updates: \
-         false }} }}\nimages:\n  top: {{ dockerfile: top/Dockerfile }}\n",
+        "version: 1\nname: sample\narches: [{}]\nbases:\n{DEBIAN}images:\n  top: {{ dockerfile: top/Dockerfile }}\n",
         host()
     );
-    let dockerfile = "FROM debian:trixie-slim\nRUN dpkg-query -W > /packages && useradd -M me\nUSER me\n";
+    let dockerfile = "FROM debian:bookworm-slim\nRUN dpkg-query -W > /packages && useradd -M me\nUSER me\n";
     let test = Test::new().file("xbuild.yaml", project).file("top/Dockerfile", dockerfile);
     by_engine(&test, &docker.endpoint(), &[]).run();
     let facts = facts(&test, "top");

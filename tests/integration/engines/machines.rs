@@ -2,8 +2,8 @@
 
 use std::time::{Duration, Instant};
 
-use super::sample::{bare, left, nothing_stays, printed, stir, wait_until};
-use crate::support::{Machine, Reached, Run, Test, host, processes_with, unique};
+use super::sample::{bare, left, nothing_stays, printed, stir};
+use crate::support::{Machine, Reached, Run, Test, host, processes_with, unique, wait_until};
 
 /// Three machines, with contexts for them in a folder: a and c by TLS, b by ssh.
 struct Farm {

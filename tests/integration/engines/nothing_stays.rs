@@ -5,8 +5,8 @@ use std::process::Child;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
-use super::sample::{bare, left, nothing_stays, on, printed, stir, wait_until};
-use crate::support::{Docker, Files, Identity, Imports, Podman, Release, Test, processes_with, unique};
+use super::sample::{bare, left, nothing_stays, on, printed, stir};
+use crate::support::{Docker, Files, Identity, Imports, Podman, Release, Test, processes_with, unique, wait_until};
 
 /// A project whose command fails, waits for ever or succeeds, as the file `do` says; and the word by which it is found
 /// among all processes.

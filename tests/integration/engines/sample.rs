@@ -98,15 +98,6 @@ pub(super) fn nothing_stays(engine: &dyn Imports) {
     }
 }
 
-/// Waits until a file or something else is there.
-pub(super) fn wait_until(what: &str, there: impl Fn() -> bool) {
-    let started = Instant::now();
-    while !there() {
-        assert!(started.elapsed() < Duration::from_secs(90), "{what} is not there");
-        std::thread::sleep(Duration::from_millis(20));
-    }
-}
-
 /// The user and the group of a file.
 pub(super) fn owner(path: &Path) -> (u32, u32) {
     use std::os::unix::fs::MetadataExt;

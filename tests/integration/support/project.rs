@@ -10,6 +10,10 @@ use std::sync::OnceLock;
 
 use super::{Identity, Run, Store};
 
+/// A base of Debian's packages, for each architecture, as an entry of `bases`. Of a release that changes no more:
+/// of others, mirrors may have an index for an architecture before they have its packages.
+pub(crate) const DEBIAN: &str = "  \"debian:bookworm-slim\": { bootstrap: { suite: bookworm, updates: false } }\n";
+
 /// A project, who builds it, and with which store.
 pub(crate) struct Test {
     temporary: tempfile::TempDir,

@@ -5,6 +5,7 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
 
 /// xbuild's name of the machine's architecture.
 pub(crate) fn host() -> &'static str {
@@ -66,6 +67,15 @@ pub(crate) fn processes_with(argument: &str) -> Vec<String> {
         }
     }
     found
+}
+
+/// Waits for something that another process does.
+pub(crate) fn wait_until(what: &str, there: impl Fn() -> bool) {
+    let started = Instant::now();
+    while !there() {
+        assert!(started.elapsed() < Duration::from_secs(300), "{what}: not within five minutes");
+        std::thread::sleep(Duration::from_millis(20));
+    }
 }
 
 /// Says that a test cannot run here; in CI that is a failure.

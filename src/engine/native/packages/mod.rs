@@ -17,7 +17,7 @@ use std::time::{Duration, Instant};
 use crate::debian::Package;
 use crate::domain::{Digest, Error, Event, Outcome, Result};
 use crate::engine::board::Board;
-use crate::engine::{Assessment, Workshop, assess};
+use crate::engine::{Assessment, Workshop, assess, made};
 use crate::plan::{PackageLayer, Step, StepId, Work};
 use crate::store::{KeyLock, Scratch};
 
@@ -86,14 +86,12 @@ impl Installer<'_> {
         wave: &[(&'a Step, &'a PackageLayer)],
         lists: &BTreeMap<StepId, Choice>,
     ) -> Result<Vec<Pending<'a>>> {
-        let look = |step: &Step| {
-            let choice = lists.get(&step.id).map(|choice| choice.digest);
-            assess(&self.workshop.store, &self.workshop.scope(), step, &|id| self.layers.key(id), choice)
-                .ok_or_else(|| Error::bug("a layer without the one below"))
-        };
         let mut missing = Vec::new();
         for (step, layer) in wave {
-            let assessment = look(step)?;
+            let choice = lists.get(&step.id).map(|choice| choice.digest);
+            let assessment =
+                assess(&self.workshop.store, &self.workshop.scope(), step, &|id| self.layers.key(id), choice)
+                    .ok_or_else(|| Error::bug("a layer without the one below"))?;
             self.layers.name(&step.id, assessment.key);
             missing.push((assessment, *step, *layer));
         }
@@ -104,9 +102,9 @@ impl Installer<'_> {
             let started = Instant::now();
             let mut lock = None;
             if assessment.record.is_none() {
-                lock = Some(self.workshop.store.lock(&assessment.key)?);
+                lock = Some(self.workshop.lock(&step.id, &assessment.key)?);
                 // Somebody else may have made it while we waited.
-                assessment = look(step)?;
+                assessment.record = made(&self.workshop.store, step, &assessment.key);
             }
             match (&assessment.record, lock) {
                 (Some(record), _) => {
