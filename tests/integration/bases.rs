@@ -147,7 +147,7 @@ fn debian_is_made_of_packages_for_each_architecture() {
             assert!(list.lines().any(|line| line == path), "{arch}: no {path}");
         }
         for start in [
-            "usr/share/man/man1/",
+            "usr/share/man/man1/bash.1",
             "usr/share/locale/de",
             "usr/share/doc/bash/README",
             "var/lib/apt/lists/deb",
