@@ -70,6 +70,21 @@ fn a_projects_own_definition_builds() {
     assert!(test.read("s390x/hello").contains("hello s390x"));
 }
 
+/// Layers of two targets that come to the same are one, and made once.
+#[test]
+fn targets_may_have_the_same_packages() {
+    let toolchain = "schema: 1\nsummary: \"two targets\"\nbase:\n  image: \"debian:trixie-slim\"\n  bootstrap: { suite: trixie \
+                     }\nglibc: \"2.41\"\npackages: []\ntargets:\n  cross: { packages: [patch] }\n  native: { packages: [patch] \
+                     }\nemulator: { packages: [qemu-user], program: \"usr/bin/qemu-{{ arch.qemu }}\" }\narches: [riscv64, \
+                     s390x]\ntools: { CC: \"none\" }\n";
+    let project = "version: 1\nname: sample\ntoolchain: two\nbinaries:\n  hello: { command: \"{ echo '#!/bin/sh'; patch --version; } > hello\", outputs: { \
+                   hello: hello } }\n";
+    let test = Test::new().cold().file("toolchains/two.yaml", toolchain).file("xbuild.yaml", project);
+    test.xbuild(["binaries"]).run();
+    assert!(test.read("s390x/hello").contains("GNU patch") && test.read("riscv64/hello").contains("GNU patch"));
+    test.xbuild(["plan"]).stdout_contains("0 to build").run();
+}
+
 /// The older release: what is built there runs on glibc 2.36.
 #[test]
 fn bookworm_has_the_lower_floor() {

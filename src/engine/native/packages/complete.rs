@@ -41,9 +41,9 @@ pub(super) fn complete(
         keep_only(layer, &place)?
     };
     let tree = tree_digest(&finished)?;
-    workshop.store.keep(&finished, &layer_path(&workshop.store, &layer.assessment.key))?;
+    workshop.store.replace(&finished, &layer_path(&workshop.store, &layer.assessment.key))?;
     let assessment = &layer.assessment;
-    let done = assessment.done(layer.step, assessment.key, layer.started.elapsed().as_secs_f64());
+    let done = assessment.done(layer.step(), assessment.key, layer.started.elapsed().as_secs_f64());
     let record = Record { cpu, tree: Some(tree), ..done };
     workshop.store.save_record(&workshop.scope(), &record)?;
     Ok(record)
@@ -55,11 +55,11 @@ fn configure(workshop: &Workshop, layer: &Pending<'_>, below: Option<Digest>, sc
     let upper = layer.scratch.path().join("layer");
     let request = RootRequest { layers: &layers, upper: Some(upper), scratch: &scratch, network: Network::None };
     let spec = open_root(workshop, request)?;
-    let exit = configure::configure(workshop, &layer.step.id, spec, script)?;
+    let exit = configure::configure(workshop, &layer.step().id, spec, script)?;
     if exit.success() {
         Ok(exit.cpu)
     } else {
-        Err(Error::environment(format!("cannot configure the packages of {}: {exit}", layer.step.id)))
+        Err(Error::environment(format!("cannot configure the packages of {}: {exit}", layer.step().id)))
     }
 }
 
@@ -79,7 +79,7 @@ fn keep_only(layer: &Pending<'_>, place: &Path) -> Result<PathBuf> {
     let kept = layer.scratch.folder("kept")?;
     for path in &layer.layer.keep {
         let target = kept.join(path);
-        let failed = || format!("{}: the packages bring no {path}", layer.step.id);
+        let failed = || format!("{}: the packages bring no {path}", layer.step().id);
         fs::create_dir_all(target.parent().unwrap_or(&kept)).or_environment(failed)?;
         fs::rename(place.join(path), target).or_environment(failed)?;
     }

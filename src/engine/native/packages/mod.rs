@@ -26,7 +26,8 @@ use resolver::{Choice, Resolver};
 
 /// A layer that has to be made.
 struct Pending<'a> {
-    step: &'a Step,
+    /// All steps that it is the result of, one at least.
+    steps: Vec<&'a Step>,
     layer: &'a PackageLayer,
     assessment: Assessment,
     packages: Vec<Package>,
@@ -86,20 +87,23 @@ impl Installer<'_> {
         wave: &[(&'a Step, &'a PackageLayer)],
         lists: &BTreeMap<StepId, Choice>,
     ) -> Result<Vec<Pending<'a>>> {
-        let mut missing = Vec::new();
+        // Targets whose packages are the same share a layer; by key, the order in which all processes lock them.
+        let mut found: BTreeMap<Digest, (Assessment, &PackageLayer, Vec<&Step>)> = BTreeMap::new();
         for (step, layer) in wave {
             let choice = lists.get(&step.id).map(|choice| choice.digest);
             let assessment =
                 assess(&self.workshop.store, &self.workshop.scope(), step, &|id| self.layers.key(id), choice)
                     .ok_or_else(|| Error::bug("a layer without the one below"))?;
             self.layers.name(&step.id, assessment.key);
-            missing.push((assessment, *step, *layer));
+            found.entry(assessment.key).or_insert_with(|| (assessment, layer, Vec::new())).2.push(step);
         }
-        // Locks of keys, in one order everywhere, so that two processes never wait for each other.
-        missing.sort_by_key(|(assessment, ..)| assessment.key);
+        // Held to the end of the run, so before any key: a process that waited for it with a key would be waited for.
+        if let Some((_, layer, _)) = found.values().find(|(assessment, ..)| assessment.record.is_none()) {
+            self.resolver.apt(&layer.suite)?;
+        }
         let mut pending = Vec::new();
-        for (mut assessment, step, layer) in missing {
-            let started = Instant::now();
+        for (mut assessment, layer, steps) in found.into_values() {
+            let (started, step) = (Instant::now(), steps[0]);
             let mut lock = None;
             if assessment.record.is_none() {
                 lock = Some(self.workshop.lock(&step.id, &assessment.key)?);
@@ -109,16 +113,20 @@ impl Installer<'_> {
             match (&assessment.record, lock) {
                 (Some(record), _) => {
                     self.layers.done(assessment.key);
-                    self.board.done(self.workshop, &step.id, record.clone(), Outcome::Cached, Duration::ZERO);
+                    for step in steps {
+                        self.board.done(self.workshop, &step.id, record.clone(), Outcome::Cached, Duration::ZERO);
+                    }
                 }
                 (None, lock) => {
                     let lock = lock.ok_or_else(|| Error::bug("a layer without its lock"))?;
                     let choice = lists.get(&step.id).ok_or_else(|| Error::bug("a layer without its packages"))?;
                     let packages = self.resolver.packages(choice)?;
                     let scratch = self.workshop.store.scratch()?;
-                    let reason = assessment.reason.clone();
-                    self.workshop.events.emit(Event::Started { step: step.id.to_string(), reason });
-                    pending.push(Pending { step, layer, assessment, packages, scratch, started, _lock: lock });
+                    for step in &steps {
+                        let (step, reason) = (step.id.to_string(), assessment.reason.clone());
+                        self.workshop.events.emit(Event::Started { step, reason });
+                    }
+                    pending.push(Pending { steps, layer, assessment, packages, scratch, started, _lock: lock });
                 }
             }
         }
@@ -140,6 +148,13 @@ fn waves(steps: &[Step]) -> Vec<Vec<(&Step, &PackageLayer)>> {
         waves[number].push((step, layer));
     }
     waves
+}
+
+impl Pending<'_> {
+    /// The step that stands for all.
+    fn step(&self) -> &Step {
+        self.steps[0]
+    }
 }
 
 /// The key of the layer below: a package layer's digest is its key, and the key is an input.

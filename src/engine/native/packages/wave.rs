@@ -10,7 +10,7 @@ use crate::debian::{self, Limits, Ownership, Unpacked, Unpacking};
 use crate::domain::{Error, Event, Outcome, Result};
 use crate::engine::layer_path;
 use crate::engine::native::sandbox::Identity;
-use crate::store::remove_tree;
+use crate::store::{Record, remove_tree};
 
 impl Installer<'_> {
     /// Makes layers that do not stand on each other; other waves may be at work at the same time.
@@ -50,8 +50,8 @@ impl Installer<'_> {
             });
             let mut progress = |done, total| {
                 workshop.stop.check()?;
-                for layer in pending {
-                    let step = layer.step.id.to_string();
+                for step in pending.iter().flat_map(|layer| &layer.steps) {
+                    let step = step.id.to_string();
                     let total = Some(total);
                     workshop.events.emit(Event::Progress { step, what: "downloading", done, total });
                 }
@@ -77,7 +77,10 @@ impl Installer<'_> {
         }
         let record = complete(self.workshop, layer, unpacking, unpacked)?;
         self.layers.done(layer.assessment.key);
-        self.board.done(self.workshop, &layer.step.id, record, Outcome::Built, layer.started.elapsed());
+        for step in &layer.steps {
+            let record = Record { step: step.id.to_string(), ..record.clone() };
+            self.board.done(self.workshop, &step.id, record, Outcome::Built, layer.started.elapsed());
+        }
         Ok(())
     }
 }
