@@ -23,6 +23,8 @@ pub(super) struct Commands<'a> {
     pub(super) emulator: Option<&'a Path>,
     /// Whether commands may use the network at all.
     pub(super) network: bool,
+    /// How long each of them may run.
+    pub(super) time: Option<Duration>,
 }
 
 impl Commands<'_> {
@@ -81,11 +83,11 @@ impl Commands<'_> {
             Stream::Stdout => captured[0].extend_from_slice(bytes),
             Stream::Stderr => captured[1].extend_from_slice(bytes),
         };
-        let exit = sandbox::run_one(&self.spec(request, limits), &self.workshop.stop, &mut output)?;
+        let exit = sandbox::run_one(&self.spec(request, limits, Stdio::Apart), &self.workshop.stop, &mut output)?;
         Ok((exit, captured))
     }
 
-    fn spec(&self, request: &RunRequest, limits: Limits) -> Spec {
+    fn spec(&self, request: &RunRequest, limits: Limits, stdio: Stdio) -> Spec {
         let mut emulators = Vec::new();
         if let Some(program) = self.emulates(request.arch) {
             emulators.push(Emulator { arch: request.arch, program: program.to_owned() });
@@ -110,12 +112,13 @@ impl Commands<'_> {
                 limits,
             }],
             parallel: 1,
-            stdio: Stdio::Captured,
+            stdio,
         }
     }
 
     fn sandbox(&self, request: &RunRequest) -> Result<()> {
-        let spec = self.spec(request, Limits::default());
+        let limits = Limits { time: self.time, ..Limits::default() };
+        let spec = self.spec(request, limits, Stdio::Together);
         let mut output = |stream, bytes: &[u8]| {
             let text = String::from_utf8_lossy(bytes).into_owned();
             self.workshop.events.emit(Event::Output { step: request.step.clone(), stream, text });

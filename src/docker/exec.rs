@@ -20,9 +20,9 @@ use super::frames::Frames;
 use super::image::is_absent;
 use crate::domain::{Error, Result, Stream};
 
-/// Says its own process number, which is also that of its session, before it becomes the command. The shell's own
-/// variables are no business of the command's.
-const BEGIN: &str = r#"echo "$$"; unset PWD OLDPWD SHLVL; exec "$@""#;
+/// Says its own process number, which is also that of its session, before it becomes the command; `$1` leads both streams to
+/// one place, or not. The shell's own variables are no business of the command's.
+const BEGIN: &str = r#"echo "$$"; [ "$1" = apart ] || exec 2>&1; shift; unset PWD OLDPWD SHLVL; exec "$@""#;
 
 /// Kills a session: `$1` is its number. New processes may appear meanwhile, so it looks until there are none.
 const KILL: &str = r#"session=$1 rounds=0 found=yes
@@ -65,6 +65,9 @@ pub struct ExecRequest {
     pub user: Option<String>,
     /// So long it may take; then it is killed.
     pub time: Option<Duration>,
+    /// Whether all that it prints is told as standard output, in the order in which it was printed: engines lose the order
+    /// of two streams.
+    pub together: bool,
 }
 
 /// How a command ended.
@@ -149,7 +152,8 @@ impl Container {
     /// An environment error when it cannot be run, or the container or the engine goes away. That the command fails is
     /// not an error here.
     pub async fn exec(&self, request: &ExecRequest, told: &mut (dyn FnMut(Stream, &[u8]) + Send)) -> Result<ExecEnd> {
-        let argv = ["/bin/sh", "-c", BEGIN, "xbuild"].map(str::to_owned);
+        let streams = if request.together { "together" } else { "apart" };
+        let argv = ["/bin/sh", "-c", BEGIN, "xbuild", streams].map(str::to_owned);
         let config = ExecConfig {
             attach_stdin: Some(false),
             attach_stdout: Some(true),

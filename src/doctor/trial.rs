@@ -24,7 +24,7 @@ pub(super) fn namespaces_only(identity: Identity) -> Spec {
         processors: None,
         commands: Vec::new(),
         parallel: 1,
-        stdio: Stdio::Captured,
+        stdio: Stdio::Apart,
     }
 }
 

@@ -248,3 +248,29 @@ fn gone(argument: &str) {
         std::thread::sleep(Duration::from_millis(20));
     }
 }
+
+/// Both streams are one: a compiler's complaint stands where the command is that it is about.
+#[test]
+fn what_a_command_says_comes_in_its_order() {
+    let test = Test::new().file(
+        "xbuild.yaml",
+        format!(
+            "version: 1\nname: sample\narches: [{}]\nbinaries:\n  hello:\n    command: for n in 1 2 3 4 5 6 7 8; do echo out \
+             $n; echo err $n >&2; done; exit 7\n    outputs: {{ hello: hello }}\n",
+            host()
+        ),
+    );
+    let lines: String = (1..=8).map(|n| format!("out {n}\nerr {n}\n")).collect();
+    test.xbuild(["binaries"]).status(1).stderr_contains(lines).run();
+}
+
+#[test]
+fn a_program_that_is_not_there_is_named() {
+    let test = Test::new();
+    let run = test.xbuild(["run", "--arch", host(), "--", "no-such-program"]).status(127);
+    run.stderr_contains("cannot run no-such-program").run();
+    test.xbuild(["run", "--arch", host(), "--", "/etc/passwd"])
+        .status(126)
+        .stderr_contains("cannot run /etc/passwd")
+        .run();
+}

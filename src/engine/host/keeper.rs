@@ -6,6 +6,7 @@
 
 use std::fs;
 use std::io::{BufRead, BufReader, Write};
+use std::os::fd::AsFd;
 use std::os::unix::net::UnixStream;
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::process::{ExitCode, Stdio as ProcessStdio};
@@ -61,7 +62,7 @@ fn keep(socket: &UnixStream) -> Result<Exit> {
     reader.read_line(&mut line).or_bug(|| "cannot read a task".into())?;
     let task: Task = serde_json::from_str(&line).or_bug(|| "cannot parse a task".into())?;
     limit_processors(Some(task.processors))?;
-    if task.stdio == Stdio::Captured {
+    if task.stdio.is_captured() {
         // Ctrl-C is for xbuild, which then lets go of the socket; and without a terminal, nothing can wait for one.
         nix::unistd::setsid().or_environment(|| "cannot make a session".into())?;
     }
@@ -69,8 +70,12 @@ fn keep(socket: &UnixStream) -> Result<Exit> {
     let Command { argv, env, cwd, .. } = &task.command;
     let mut process = std::process::Command::new(&argv[0]);
     process.args(&argv[1..]).env_clear().envs(env).current_dir(cwd);
-    if task.stdio == Stdio::Captured {
+    if task.stdio.is_captured() {
         process.stdin(ProcessStdio::null()).process_group(0);
+    }
+    if task.stdio == Stdio::Together {
+        let both = std::io::stdout().as_fd().try_clone_to_owned();
+        process.stderr(both.or_environment(|| "cannot lead two streams to one place".into())?);
     }
     let mut child = match process.spawn() {
         Ok(child) => child,

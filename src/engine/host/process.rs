@@ -19,7 +19,7 @@ pub(super) fn run(task: &Task, stop: &Stop, output: &(dyn Fn(Stream, &[u8]) + Sy
     command.arg(ARGUMENT);
     let (mut child, socket) = match task.stdio {
         Stdio::Inherited => hand_over(&mut command, std::io::stdin().as_fd())?,
-        Stdio::Captured => {
+        Stdio::Together | Stdio::Apart => {
             command.stdout(ProcessStdio::piped()).stderr(ProcessStdio::piped());
             let nothing = File::open("/dev/null").or_environment(|| "cannot open /dev/null".into())?;
             hand_over(&mut command, nothing.as_fd())?

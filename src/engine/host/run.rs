@@ -31,7 +31,7 @@ impl Engine for Host {
             can_run(target)?;
         }
         let workplace = Workplace::open(workshop, session, &self.tools)?;
-        let tasks = tasks(workshop, session, &workplace, Stdio::Captured)?;
+        let tasks = tasks(workshop, session, &workplace, Stdio::Together)?;
         session.start()?;
         std::thread::scope(|scope| {
             let (sender, receiver) = mpsc::channel();

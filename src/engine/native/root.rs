@@ -62,7 +62,7 @@ pub fn open_root(workshop: &Workshop, request: RootRequest<'_>) -> Result<Spec> 
         processors: Some(workshop.jobs),
         commands: Vec::new(),
         parallel: 1,
-        stdio: Stdio::Captured,
+        stdio: Stdio::Together,
     })
 }
 
@@ -93,7 +93,7 @@ pub fn remove_as_root(path: &Path) -> Result<()> {
         processors: None,
         commands: vec![command],
         parallel: 1,
-        stdio: Stdio::Captured,
+        stdio: Stdio::Together,
     };
     match sandbox::run_one(&spec, &Stop::default(), &mut |_, _| {})?.success() {
         true => Ok(()),

@@ -1,6 +1,7 @@
 //! Runs sessions in sandboxes.
 
 use std::fs;
+use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use super::root::{Root, RootRequest, open_root};
@@ -37,7 +38,9 @@ impl Engine for Native {
         let (mut spec, _) = open(workshop, session)?;
         spec.stdio = Stdio::Inherited;
         let waiting = started.unwrap_or_else(|| Waiting::start(spec.isolation()));
-        let (exit, ending) = waiting.run_one(&spec, &workshop.stop, &mut |_, _| {})?;
+        // The command has our streams: what comes back are words of the sandbox's own, on why there was none.
+        let mut output = |_, words: &[u8]| _ = std::io::stderr().write_all(words);
+        let (exit, ending) = waiting.run_one(&spec, &workshop.stop, &mut output)?;
         Ok(Interaction { exit, ending: Ending::of(ending) })
     }
 }

@@ -26,6 +26,17 @@ fn commands_see_what_they_are_to_see() {
 }
 
 #[test]
+fn what_commands_say_comes_in_its_order() {
+    let Some(docker) = Docker::of(Release::Current).start() else { return };
+    let test = bare(
+        "binaries:\n  hello:\n    outputs: { hello: hello }\n    command: for n in 1 2 3 4 5 6 7 8; do echo out $n; echo err \
+         $n >&2; done; exit 7\n",
+    );
+    let lines: String = (1..=8).map(|n| format!("out {n}\nerr {n}\n")).collect();
+    on(test.xbuild(["binaries"]), &docker.endpoint()).status(1).stderr_contains(lines).run();
+}
+
+#[test]
 fn a_secret_is_seen_by_commands_alone() {
     let Some(docker) = Docker::of(Release::Current).start() else { return };
     let (mark, secret) = (format!("300.{}", unique()), format!("hush-{}", unique()));

@@ -196,13 +196,9 @@ impl<'a> Init<'a> {
         let started = Instant::now();
         self.send(Kind::Started, index, &[])?;
         match self.spawn(command) {
-            Ok(mut child) => {
+            Ok((child, outputs)) => {
                 let pid = child.id() as i32;
-                let outputs = [
-                    child.stdout.take().map(|end| (Kind::Stdout, OwnedFd::from(end))),
-                    child.stderr.take().map(|end| (Kind::Stderr, OwnedFd::from(end))),
-                ];
-                for (kind, end) in outputs.into_iter().flatten() {
+                for (kind, end) in outputs {
                     nix::fcntl::fcntl(&end, nix::fcntl::FcntlArg::F_SETFL(nix::fcntl::OFlag::O_NONBLOCK))
                         .or_bug(|| "cannot read a command's output".into())?;
                     self.pipes.push(Pipe { command: index, kind, end: end.into() });
@@ -221,16 +217,30 @@ impl<'a> Init<'a> {
         }
     }
 
-    fn spawn(&self, command: &Command) -> std::io::Result<std::process::Child> {
+    /// Starts a command; with it come the ends of its pipes.
+    fn spawn(&self, command: &Command) -> std::io::Result<(std::process::Child, Vec<(Kind, OwnedFd)>)> {
         if self.spec.root.is_some() {
             std::fs::create_dir_all(&command.cwd)?;
         }
         let mut process = std::process::Command::new(&command.argv[0]);
         process.args(&command.argv[1..]).env_clear().envs(&command.env).current_dir(&command.cwd);
-        if self.spec.stdio == Stdio::Captured {
-            process.stdin(ProcessStdio::null()).stdout(ProcessStdio::piped()).stderr(ProcessStdio::piped());
+        let mut outputs = Vec::new();
+        let mut pipe = |kind| {
+            let (end, theirs) = std::io::pipe()?;
+            outputs.push((kind, OwnedFd::from(end)));
+            Ok::<_, std::io::Error>(theirs)
+        };
+        match self.spec.stdio {
+            Stdio::Inherited => {}
+            Stdio::Together => {
+                let theirs = pipe(Kind::Stdout)?;
+                process.stdin(ProcessStdio::null()).stdout(theirs.try_clone()?).stderr(theirs);
+            }
+            Stdio::Apart => {
+                process.stdin(ProcessStdio::null()).stdout(pipe(Kind::Stdout)?).stderr(pipe(Kind::Stderr)?);
+            }
         }
-        let captured = self.spec.stdio == Stdio::Captured;
+        let captured = self.spec.stdio.is_captured();
         let user = command.user.clone();
         // SAFETY: all calls are safe between fork and exec.
         unsafe {
@@ -246,7 +256,7 @@ impl<'a> Init<'a> {
                 Ok(())
             });
         }
-        process.spawn()
+        Ok((process.spawn()?, outputs))
     }
 
     /// Passes on what is in a pipe; false when it is at its end.

@@ -221,7 +221,7 @@ fn start(isolation: &Isolation) -> Result<(Child, UnixStream)> {
     command.arg(CHILD_ARGUMENT);
     let (child, socket) = match isolation.stdio {
         Stdio::Inherited => handover::spawn(&mut command, std::io::stdin().as_fd())?,
-        Stdio::Captured => {
+        Stdio::Together | Stdio::Apart => {
             // Ctrl-C is for xbuild, which then stops its sandboxes; and a command could reach our terminal through PID 1.
             command.stdout(ProcessStdio::null()).stderr(ProcessStdio::null()).process_group(0);
             let nothing = File::open("/dev/null").or_environment(|| "cannot open /dev/null".into())?;

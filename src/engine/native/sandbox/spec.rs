@@ -122,8 +122,18 @@ pub struct User {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Stdio {
-    /// Output comes back in pieces; there is no input and no terminal.
-    Captured,
+    /// Output comes back in pieces, in the order in which it was written, all of it as standard output; there is no input
+    /// and no terminal.
+    Together,
+    /// The same, but each stream by itself: which of two was written to first is lost.
+    Apart,
     /// The command has xbuild's own streams and terminal.
     Inherited,
+}
+
+impl Stdio {
+    /// Whether output comes back at all.
+    pub fn is_captured(self) -> bool {
+        self != Stdio::Inherited
+    }
 }
