@@ -18,7 +18,7 @@ use super::secrets::{Agents, Secrets};
 use super::setup::Loaded;
 use crate::domain::{Arch, Digest, Error, ErrorKind, Event, ImageName, Outcome, PlainName, Result, ResultExt};
 use crate::engine::native::sandbox::Identity;
-use crate::engine::{Execution, layer_path};
+use crate::engine::{Execution, layer_path, unless_stopped};
 use crate::image::{
     self, Base, BaseImage, BuiltImage, Context, Folders, Ignore, LayerCache, Layout, Note, Origin, Ownership,
     Repository, RepositoryRequest, Request, Services, Steps,
@@ -226,6 +226,7 @@ impl<'a> Assembly<'a> {
             runtime: &self.runtime,
             emulator: emulator.as_deref(),
             network: build.network && !workshop.offline,
+            time: self.loaded.facts.time_limit,
         };
         let (secrets, agents) = (Secrets(&self.options.secret), Agents(&self.options.ssh));
         let services = Services {
@@ -261,11 +262,12 @@ impl<'a> Assembly<'a> {
             },
         };
         examination.examine(&built, anew)?;
-        let written = built.ran || built.layers.iter().any(|layer| layer.origin == Origin::Written);
+        let written = built.layers.iter().any(|layer| layer.origin == Origin::Written);
         let names = build.names_for(arch);
-        self.layout.set_names(names.into_iter().map(|name| (name.to_string(), built.manifest.clone())))?;
+        let named = self.layout.set_names(names.into_iter().map(|name| (name.to_string(), built.manifest.clone())))?;
+        let outcome = if named || written || built.ran { Outcome::Built } else { Outcome::Cached };
         self.state().built.insert(key.clone(), built);
-        Ok(if written { Outcome::Built } else { Outcome::Cached })
+        Ok(outcome)
     }
 
     /// The image that FROM names: another of the project's for the same architecture, or one from elsewhere.
@@ -296,7 +298,7 @@ impl<'a> Assembly<'a> {
         let mirror = || Ok(workshop.mirrors()?.main().to_owned());
         let fetcher =
             Fetcher { store: &workshop.store, events: &workshop.events, mirror: &mirror, offline: workshop.offline };
-        self.runtime.block_on(fetch_url(&fetcher, url, checksum, step))
+        self.runtime.block_on(unless_stopped(&workshop.stop, fetch_url(&fetcher, url, checksum, step)))
     }
 
     fn repository(&self, request: &RepositoryRequest<'_>, agents: &Agents<'_>) -> Result<Repository> {

@@ -24,6 +24,8 @@ impl Built {
 
 /// Runs all steps but images, and puts the programs into `dist`.
 pub(super) async fn build(loaded: &Loaded, plan: &Plan, goal: &Goal) -> Result<Built> {
+    // Before anything is built for it.
+    Dist::new(&loaded.project.folder, loaded.facts.epoch).check()?;
     let images = || builder_images(&loaded.project, &loaded.facts, goal);
     let execution = execute(&loaded.workshop, plan, &images).await?;
     let paths = publish(loaded, plan, &execution, &BTreeMap::new(), &BTreeSet::new())?;

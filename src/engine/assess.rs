@@ -189,8 +189,9 @@ pub fn states(store: &Store, scope: &str, plan: &Plan) -> BTreeMap<StepId, State
     let mut known = survey(store, scope, &plan.steps);
     let state = |step: &Step| match known.remove(&step.id) {
         Some(Ok(Assessment { key, record: Some(_), .. })) => State::Cached { key },
-        Some(Ok(Assessment { key, .. })) if matches!(step.work, Work::Image(_)) => {
-            State::Build { key: Some(key), reason: "is assembled each time".into() }
+        // What it consists of is known by its instructions.
+        Some(Ok(_)) if matches!(step.work, Work::Image(_)) => {
+            State::Build { key: None, reason: "is assembled each time".into() }
         }
         Some(Ok(Assessment { key, reason, .. })) => State::Build { key: Some(key), reason },
         Some(Err(reason)) => State::Build { key: None, reason },

@@ -13,7 +13,7 @@ use super::native::sandbox::{Exit, Notice};
 use super::session::{self, Ending, Left, OutputFolder, Session, Source, run_one};
 use super::ssh_agent::ssh_agent;
 use super::turns::Turn;
-use super::{Workshop, layer_path};
+use super::{Workshop, layer_path, unless_stopped};
 use crate::domain::{Digest, Error, ErrorKind, Event, Outcome, Result, ResultExt, Stream};
 use crate::plan::{ArchiveLayer, LibraryBuild, OUTPUT, Preparation, ProgramBuild, ProgramSource, SOURCE, Work};
 use crate::source::{Fetcher, fetch, unpack};
@@ -39,7 +39,8 @@ pub(crate) async fn build(workshop: &Arc<Workshop>, board: &Arc<Board>, jobs: Ve
         let mirror = || Ok(workshop.mirrors()?.main().to_owned());
         let fetcher =
             Fetcher { store: &workshop.store, events: &workshop.events, mirror: &mirror, offline: workshop.offline };
-        let (path, source) = fetch(&fetcher, archive, jobs[0].step.id.as_str()).await?;
+        let step = jobs[0].step.id.as_str();
+        let (path, source) = unless_stopped(&workshop.stop, fetch(&fetcher, archive, step)).await?;
         let source = source.unwrap_or(store::Source { from: "the store".into(), sha256: archive.sha256 });
         fetched = Some((path, source));
     }
@@ -222,7 +223,7 @@ impl Build<'_> {
 
     fn keep_layer(&self, job: &Job, layer: &Path, cpu: f64) -> Result<()> {
         let tree = tree_digest(layer)?;
-        self.workshop.store.keep(layer, &layer_path(&self.workshop.store, &job.assessment.key))?;
+        self.workshop.store.replace(layer, &layer_path(&self.workshop.store, &job.assessment.key))?;
         // An archive's content follows from its key; a library's is what it is, and may equal that of another key.
         let digest = if matches!(job.step.work, Work::Archive(_)) { job.assessment.key } else { tree };
         let record = self.record(
@@ -241,8 +242,8 @@ impl Build<'_> {
 
     fn keep_programs(&self, job: &Job, left: &dyn Left, scratch: &Scratch, exit: &Exit) -> Result<Record> {
         let Work::Program(program) = &job.step.work else { return Err(Error::bug("a step of another kind")) };
-        let folder = scratch.folder(&job.assessment.key.hex())?;
-        let mut outputs = BTreeMap::new();
+        // All at first: a machine that dies meanwhile has the command run once more, on another one.
+        let mut files = Vec::new();
         for output in &program.outputs {
             let path = output.path.as_deref().unwrap_or(output.name.as_str());
             let file = left.take(output).map_err(|cause| match cause.kind() {
@@ -251,6 +252,11 @@ impl Build<'_> {
                     .hint("`outputs` says which files the command makes, below the source tree"),
                 _ => cause,
             })?;
+            files.push((output, path, file));
+        }
+        let folder = scratch.folder(&job.assessment.key.hex())?;
+        let mut outputs = BTreeMap::new();
+        for (output, path, file) in files {
             let bytes = fs::read(&file).or_build(|| format!("cannot read '{path}' of {}", job.step.id))?;
             let facts = self.verify(job, program, output.name.as_str(), &bytes)?;
             let target = folder.join(output.name.as_str());
@@ -262,7 +268,7 @@ impl Build<'_> {
         }
         let digests: Vec<_> = outputs.iter().map(|(name, output)| (name, output.digest)).collect();
         let digest = Digest::of_json(&digests);
-        self.workshop.store.keep(&folder, &self.workshop.store.place(Bucket::Outputs, &job.assessment.key))?;
+        self.workshop.store.replace(&folder, &self.workshop.store.place(Bucket::Outputs, &job.assessment.key))?;
         self.record(job, Made { digest, tree: None, outputs, wall: exit.wall, cpu: exit.cpu })
     }
 

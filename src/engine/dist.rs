@@ -8,7 +8,7 @@ use std::time::{Duration, SystemTime};
 
 use serde::{Deserialize, Serialize};
 
-use crate::domain::{Arch, Digest, Result, ResultExt};
+use crate::domain::{Arch, Digest, Error, Name, Result, ResultExt};
 use crate::store::{Bucket, FileDigests, Record, Store, write_atomically};
 
 /// `dist/build.json`: the records of everything that is in `dist`.
@@ -69,6 +69,7 @@ impl Dist {
         known: &BTreeSet<String>,
         images: Images<'_>,
     ) -> Result<Vec<PathBuf>> {
+        self.check()?;
         let old = self.read();
         let mut build = BuildRecord {
             version: 1,
@@ -119,8 +120,26 @@ impl Dist {
         Ok(paths)
     }
 
+    /// What an earlier run has left, as far as it can be what one leaves: the file may have come with the project.
     fn read(&self) -> Option<BuildRecord> {
-        serde_json::from_slice(&fs::read(self.folder.join("build.json")).ok()?).ok()
+        let mut record: BuildRecord = serde_json::from_slice(&fs::read(self.folder.join("build.json")).ok()?).ok()?;
+        record.outputs.retain(|place, _| is_place(place));
+        Some(record)
+    }
+
+    /// Refuses links in the way of what is written: a project that holds one would have files written elsewhere.
+    ///
+    /// # Errors
+    /// A usage error that names the link.
+    pub fn check(&self) -> Result<()> {
+        let below = Arch::ALL.map(|arch| self.folder.join(arch.name())).into_iter().chain([self.folder.join("images")]);
+        match [self.folder.clone()].into_iter().chain(below).find(|path| path.is_symlink()) {
+            None => Ok(()),
+            Some(link) => {
+                Err(Error::usage(format!("{} is a link, and xbuild writes to no other place", link.display()))
+                    .hint("remove it; a folder elsewhere can be mounted there"))
+            }
+        }
     }
 
     fn write(&self, name: &str, bytes: &[u8]) -> Result<()> {
@@ -156,5 +175,40 @@ impl Dist {
         let metadata = fs::symlink_metadata(target).or_environment(failed)?;
         digests.remember(target, &metadata, digest);
         Ok(())
+    }
+}
+
+/// Whether a text is `<arch>/<name>`.
+fn is_place(text: &str) -> bool {
+    text.split_once('/')
+        .is_some_and(|(arch, name)| Arch::ALL.iter().any(|known| known.name() == arch) && name.parse::<Name>().is_ok())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_did_not_come_from_here_is_left_alone() {
+        for (text, expected) in [
+            ("s390x/router", true),
+            ("s390x/../../router", false),
+            ("../s390x/router", false),
+            ("/etc/passwd", false),
+            ("s390x/", false),
+            ("none/router", false),
+        ] {
+            assert_eq!(is_place(text), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn links_are_not_followed() {
+        let folder = tempfile::tempdir().unwrap();
+        let dist = Dist::new(folder.path(), 0);
+        dist.check().unwrap();
+        fs::create_dir(dist.folder()).unwrap();
+        std::os::unix::fs::symlink("/", dist.folder().join("s390x")).unwrap();
+        assert!(dist.check().unwrap_err().to_string().contains("dist/s390x is a link"));
     }
 }

@@ -10,7 +10,7 @@ use super::board::{Board, Job, StepResult};
 use super::docker::adopt;
 use super::native::{Root, packages};
 use super::session::WantedBuilder;
-use super::{Assessment, BaseChoice, Workshop, assess, bases, build, survey};
+use super::{Assessment, BaseChoice, Workshop, assess, bases, build, survey, unless_stopped};
 use crate::domain::{Arch, Digest, Error, Event, Outcome, Result};
 use crate::plan::{BuilderImage, Plan, ProgramSource, Step, StepId, Work};
 use crate::store::Record;
@@ -53,7 +53,11 @@ pub async fn execute(
             && !matches!(known.get(&step.id), Some(Ok(Assessment { record: Some(_), .. })))
     };
     let stacked = !plan.steps.iter().any(|step| matches!(step.work, Work::Builder(_)));
-    if stacked && !workshop.update && plan.steps.iter().any(lacks) && adopt(workshop, &images()?).await? {
+    if stacked
+        && !workshop.update
+        && plan.steps.iter().any(lacks)
+        && unless_stopped(&workshop.stop, adopt(workshop, &images()?)).await?
+    {
         known = look(workshop, plan);
     }
     let (package_steps, other_steps) = left(workshop, &board, plan, known);

@@ -31,6 +31,7 @@ pub use board::StepResult;
 pub use dist::{BuildRecord, Dist, Images};
 pub use execute::{Execution, execute};
 pub use session::WantedImage;
-use stopping::{LOOK, unless_stopped};
+use stopping::LOOK;
+pub(crate) use stopping::unless_stopped;
 pub use try_out::{Interactive, ProgramTest, run_interactive, run_test};
 pub use workshop::{Workshop, WorkshopOptions};

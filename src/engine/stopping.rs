@@ -9,7 +9,7 @@ use crate::domain::Result;
 pub(super) const LOOK: Duration = Duration::from_millis(50);
 
 /// Waits for something of the network's, but no longer than the user does.
-pub(super) async fn unless_stopped<T>(stop: &Stop, work: impl Future<Output = Result<T>>) -> Result<T> {
+pub(crate) async fn unless_stopped<T>(stop: &Stop, work: impl Future<Output = Result<T>>) -> Result<T> {
     let stopped = async {
         loop {
             if let Err(error) = stop.check() {

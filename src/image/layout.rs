@@ -187,7 +187,8 @@ impl Layout {
     }
 
     /// Changes `index.json` while nobody else does.
-    fn update(&self, change: impl FnOnce(&mut Index)) -> Result<()> {
+    /// Whether the change made a difference.
+    fn update(&self, change: impl FnOnce(&mut Index)) -> Result<bool> {
         let lock = blob::lock_file(&self.dir.join(".index"))?;
         lock.lock().or_environment(|| format!("cannot lock {}", self.dir.display()))?;
         let mut index = self.index()?;
@@ -196,18 +197,18 @@ impl Layout {
         let bytes = serde_json::to_vec(&index).or_bug(|| "cannot write JSON".into())?;
         let path = self.dir.join("index.json");
         if bytes == before && path.exists() {
-            return Ok(());
+            return Ok(false);
         }
-        blob::replace(&path, &bytes)
+        blob::replace(&path, &bytes).map(|()| true)
     }
 
     /// Gives a name to a manifest or an index; what had the name before loses it.
     pub fn set_name(&self, name: &str, descriptor: Descriptor) -> Result<()> {
-        self.set_names([(name.to_owned(), descriptor)])
+        self.set_names([(name.to_owned(), descriptor)]).map(drop)
     }
 
-    /// Gives names to manifests and indexes, all at once.
-    pub fn set_names(&self, names: impl IntoIterator<Item = (String, Descriptor)>) -> Result<()> {
+    /// Gives names to manifests and indexes, all at once; whether any of them meant something else before.
+    pub fn set_names(&self, names: impl IntoIterator<Item = (String, Descriptor)>) -> Result<bool> {
         self.update(|index| {
             for (name, mut descriptor) in names {
                 index.manifests.retain(|entry| entry.annotations.get(REF_NAME) != Some(&name));
@@ -224,6 +225,7 @@ impl Layout {
         self.update(|index| {
             index.manifests.retain(|entry| entry.annotations.get(REF_NAME).is_none_or(|old| old != name))
         })
+        .map(drop)
     }
 
     /// The entry of a name.

@@ -6,12 +6,12 @@ use std::path::Path;
 
 use crate::domain::{Error, Result, ResultExt};
 
-/// Unpacks a tar archive, plain or compressed by gzip, xz or bzip2, into an empty folder. When everything in it is in
-/// one top folder, that folder is left out.
+/// Unpacks a tar archive, plain or compressed by gzip, xz or bzip2, into `tree` of an empty folder. When everything in it is
+/// in one top folder, that folder is left out; whether it was is the result.
 ///
 /// # Errors
 /// A build error that names the archive and the entry, when it is damaged or has an entry that would leave the folder.
-pub fn unpack(archive: &Path, folder: &Path, name: &str) -> Result<()> {
+pub fn unpack(archive: &Path, folder: &Path, name: &str) -> Result<bool> {
     let failed = || format!("cannot unpack {name}");
     let mut file = File::open(archive).or_environment(failed)?;
     let mut magic = [0; 6];
@@ -41,21 +41,23 @@ pub fn unpack(archive: &Path, folder: &Path, name: &str) -> Result<()> {
     }
     let mut entries = fs::read_dir(&inside).or_environment(failed)?;
     let top = match (entries.next(), entries.next()) {
-        (Some(Ok(only)), None) if only.path().is_dir() => only.path(),
+        // A link to a folder is none: it may lead anywhere.
+        (Some(Ok(only)), None) if only.file_type().is_ok_and(|kind| kind.is_dir()) => only.path(),
         _ => inside.clone(),
     };
     fs::rename(&top, folder.join("tree")).or_environment(failed)?;
-    if top != inside {
+    let left_out = top != inside;
+    if left_out {
         fs::remove_dir(&inside).or_environment(failed)?;
     }
-    Ok(())
+    Ok(left_out)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn try_archive(names: &[(&str, tar::EntryType, &str)]) -> (tempfile::TempDir, Result<()>) {
+    fn try_archive(names: &[(&str, tar::EntryType, &str)]) -> (tempfile::TempDir, Result<bool>) {
         let folder = tempfile::tempdir().unwrap();
         let mut builder = tar::Builder::new(Vec::new());
         for (name, kind, link) in names {
@@ -83,10 +85,18 @@ mod tests {
         use tar::EntryType::{Directory, Regular};
         let (folder, result) = try_archive(&[("x-1/", Directory, ""), ("x-1/configure", Regular, "")]);
         result.unwrap();
-        assert!(folder.path().join("place/tree/configure").exists());
+        assert!(folder.path().join("place/tree/configure").is_file());
         let (folder, result) = try_archive(&[("a", Regular, ""), ("b", Regular, "")]);
         result.unwrap();
         assert!(folder.path().join("place/tree/a").exists());
+    }
+
+    #[test]
+    fn a_link_is_no_top_folder() {
+        let (folder, result) = try_archive(&[("top", tar::EntryType::Symlink, "../..")]);
+        assert!(!result.unwrap());
+        let tree = folder.path().join("place/tree");
+        assert!(!tree.is_symlink() && tree.join("top").is_symlink());
     }
 
     #[test]

@@ -4,6 +4,7 @@ mod archive;
 mod fetch;
 mod git;
 mod modes;
+mod patient;
 mod repository;
 mod tree;
 

@@ -6,6 +6,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
+use super::patient;
 use crate::domain::{Digest, Error, GitReference, Result, ResultExt};
 use crate::store::{Bucket, Damage, Store, mark_used, remove_tree, tree_digest, write_atomically};
 
@@ -30,7 +31,8 @@ const SETTINGS: [(&str, &str); 13] = [
 ];
 
 /// Nobody is asked for anything, and nothing of the user's own settings is run.
-const SSH: &str = "ssh -F none -o BatchMode=yes -o StrictHostKeyChecking=yes -o ConnectTimeout=10";
+const SSH: &str = "ssh -F none -o BatchMode=yes -o StrictHostKeyChecking=yes -o ConnectTimeout=10 \
+                   -o ServerAliveInterval=15";
 
 /// What of this process's environment git sees: programs, proxies, certificates.
 const ENVIRONMENT: [&str; 12] = [
@@ -198,7 +200,7 @@ impl Checkout<'_> {
         if let Some(agent) = &self.agent {
             command.env("SSH_AUTH_SOCK", agent);
         }
-        let output = command.output().or_environment(|| "cannot run git".into())?;
+        let output = patient::output(&mut command, &|| self.store.go_on())?;
         if output.status.success() {
             return Ok(String::from_utf8_lossy(&output.stdout).into_owned());
         }

@@ -170,9 +170,17 @@ impl Store {
         Ok(Store { root, lock, patience: Box::new(|| Ok(())) })
     }
 
-    /// Has [`Store::lock`] ask, again and again while it waits, whether to go on.
+    /// Has everybody who waits for something ask, again and again, whether to go on.
     pub fn wait_while(&mut self, patience: impl Fn() -> Result<()> + Send + Sync + 'static) {
         self.patience = Box::new(patience);
+    }
+
+    /// Whether to go on waiting for something.
+    ///
+    /// # Errors
+    /// What was given to [`Store::wait_while`] says no.
+    pub fn go_on(&self) -> Result<()> {
+        (self.patience)()
     }
 
     /// Changes the shared lock for an exclusive one; false when another process is at work.
@@ -237,7 +245,7 @@ impl Store {
                 return Ok(lock);
             }
             // Not by sleeping in the kernel, which nothing but a signal would end.
-            (self.patience)()?;
+            self.go_on()?;
             std::thread::sleep(LOOK);
         }
     }
@@ -267,6 +275,24 @@ impl Store {
             Err(_) if place.exists() => Ok(()),
             Err(cause) => Err(cause).or_environment(|| format!("cannot move a finished step to {}", place.display())),
         }
+    }
+
+    /// Moves a finished folder or file to its place, and what may be there already out of it. For who holds the step's lock and
+    /// knows that what is there is not whole.
+    ///
+    /// # Errors
+    /// An environment error.
+    pub fn replace(&self, finished: &Path, place: &Path) -> Result<()> {
+        let failed = || format!("cannot move a finished step to {}", place.display());
+        let mut damaged = None;
+        if place.symlink_metadata().is_ok() {
+            let scratch = self.scratch()?;
+            fs::rename(place, scratch.path().join("damaged")).or_environment(failed)?;
+            damaged = Some(scratch);
+        }
+        fs::rename(finished, place).or_environment(failed)?;
+        drop(damaged);
+        Ok(())
     }
 
     /// The record of a finished step. One that cannot be read counts as absent, since the step can be made again.
@@ -370,6 +396,21 @@ mod tests {
         assert_eq!(second.lock(&key).unwrap_err().kind(), crate::domain::ErrorKind::Interrupted);
         drop(held);
         second.lock(&key).unwrap();
+    }
+
+    #[test]
+    fn what_is_not_whole_is_replaced() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::open(folder.path()).unwrap();
+        let place = store.place(Bucket::Outputs, &Digest::of("key"));
+        fs::create_dir(&place).unwrap();
+        fs::write(place.join("half"), "").unwrap();
+        let scratch = store.scratch().unwrap();
+        let finished = scratch.folder("finished").unwrap();
+        fs::write(finished.join("whole"), "all").unwrap();
+        store.replace(&finished, &place).unwrap();
+        assert_eq!(fs::read(place.join("whole")).unwrap(), b"all");
+        assert!(!place.join("half").exists());
     }
 
     #[test]

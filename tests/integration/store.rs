@@ -145,6 +145,30 @@ fn what_another_makes_is_waited_for_and_taken() {
     assert!(first.wait().expect("it ends").success());
 }
 
+/// What a disk that was not written to the end leaves.
+#[test]
+fn a_result_that_is_not_whole_is_made_again() {
+    let project = format!(
+        "version: 1\nname: sample\narches: [{}]\nbinaries:\n  hello:\n    command: echo '#!/bin/sh' > hello\n    outputs: {{ \
+         hello: hello }}\n",
+        host()
+    );
+    let test = Test::new().file("xbuild.yaml", project);
+    test.xbuild(["binaries"]).run();
+    let sums = test.read("SHA256SUMS");
+    let record = test.build_record();
+    let key = record["steps"][format!("binary/hello/{}", host())]["key"].as_str().expect("a key").to_owned();
+    let output = test.store().path().join("outputs-v1").join(key.trim_start_matches("sha256:")).join("hello");
+    for damage in [|path: &Path| fs::write(path, ""), |path: &Path| fs::remove_file(path)] {
+        damage(&output).expect("its owner may");
+        test.xbuild(["binaries"]).stderr_contains("built 1").run();
+        assert_eq!(
+            (test.read("SHA256SUMS"), test.read(&format!("{}/hello", host()))),
+            (sums.clone(), "#!/bin/sh\n".into())
+        );
+    }
+}
+
 #[test]
 fn a_store_says_that_it_can_be_made_again() {
     let test = Test::new().without_builders();

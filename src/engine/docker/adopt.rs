@@ -7,9 +7,9 @@ use std::time::{Duration, Instant};
 
 use super::builder;
 use crate::docker::{Client, Endpoint};
-use crate::domain::{Digest, Error, Event, Outcome, Result, ResultExt};
+use crate::domain::{Digest, Error, ErrorKind, Event, Outcome, Result, ResultExt};
 use crate::engine::native::make_mount_points;
-use crate::engine::{Assessment, Resolution, Workshop, assess, layer_path, resolution_key};
+use crate::engine::{Assessment, Resolution, Workshop, assess, layer_path, made, resolution_key};
 use crate::image::SavedImage;
 use crate::plan::{BuilderImage, Step, StepId, Work};
 use crate::store::{Bucket, Record, tree_digest};
@@ -40,11 +40,20 @@ pub(crate) async fn adopt(workshop: &Workshop, builders: &[Step]) -> Result<bool
         let started = Instant::now();
         let reason = format!("{endpoint} has it");
         workshop.events.emit(Event::Started { step: step.id.to_string(), reason });
-        let result = take(workshop, &client, image, &key).await;
-        let outcome = Outcome::of(&result);
+        let outcome = match take(workshop, &client, image, &key).await {
+            Ok(()) => {
+                any = true;
+                Outcome::Built
+            }
+            Err(error) if error.kind() == ErrorKind::Interrupted => return Err(error),
+            // What is in it can be made.
+            Err(error) => {
+                let text = format!("{} is not taken from {endpoint}: {error}", step.id);
+                workshop.events.emit(Event::Warning { text });
+                Outcome::Skipped("a builder that can be taken apart".into())
+            }
+        };
         workshop.events.emit(Event::Finished { step: step.id.to_string(), outcome, took: started.elapsed() });
-        result?;
-        any = true;
     }
     Ok(any)
 }
@@ -64,11 +73,7 @@ async fn take(workshop: &Workshop, client: &Client, image: &BuilderImage, key: &
 
 /// Puts the layers of an image into the store under the steps that they stand for.
 fn keep(workshop: &Workshop, image: &BuilderImage, saved: &SavedImage, scratch: &Path) -> Result<()> {
-    // From the top: the working directory, then one layer for each step but the lowest, which has all that are left.
-    let above = image.stack.len().saturating_sub(1);
-    let lowest = saved.layers().checked_sub(above + 1).filter(|count| *count > 0);
-    let lowest =
-        lowest.ok_or_else(|| Error::environment("the engine's builder has fewer layers than its Dockerfile"))?;
+    let lowest = lowest(image, saved)?;
     let mut digests: BTreeMap<StepId, Digest> = BTreeMap::new();
     let mut lists: BTreeMap<StepId, Digest> = BTreeMap::new();
     for (number, id) in image.stack.iter().enumerate() {
@@ -94,11 +99,37 @@ fn keep(workshop: &Workshop, image: &BuilderImage, saved: &SavedImage, scratch: 
         }
         let assessment = assess(&workshop.store, &workshop.scope(), step, &|id| digests.get(id).copied(), resolved)
             .ok_or_else(|| Error::bug("a layer without those that it needs"))?;
+        let _lock = workshop.lock(&step.id, &assessment.key)?;
+        if let Some(record) = made(&workshop.store, step, &assessment.key) {
+            digests.insert(step.id.clone(), record.digest);
+            continue;
+        }
         let digest = if matches!(step.work, Work::Library(_)) { tree } else { assessment.key };
-        workshop.store.keep(&place, &layer_path(&workshop.store, &assessment.key))?;
+        workshop.store.replace(&place, &layer_path(&workshop.store, &assessment.key))?;
         let record = Record { tree: Some(tree), ..assessment.done(step, digest, 0.0) };
         workshop.store.save_record(&workshop.scope(), &record)?;
         digests.insert(step.id.clone(), digest);
     }
     Ok(())
+}
+
+/// How many of an image's layers, from the lowest one, are those of the lowest step.
+fn lowest(image: &BuilderImage, saved: &SavedImage) -> Result<usize> {
+    let steps = image.stack.len();
+    let own = saved.config.config.labels.as_ref().is_some_and(|labels| labels.contains_key(builder::DIGEST));
+    if own {
+        // Made of layers of a store: one for each step.
+        return match saved.layers() == steps {
+            true => Ok(1),
+            false => Err(Error::environment(format!("it has {} layers for {steps} steps", saved.layers()))),
+        };
+    }
+    // A part of the toolchain without packages has no instruction, and so no layer.
+    let bare = |step: &Step| matches!(&step.work, Work::Packages(layer) if layer.names.is_empty());
+    if image.layers.iter().skip(1).any(bare) {
+        return Err(Error::environment("its Dockerfile has fewer instructions than there are steps"));
+    }
+    // From the top: the working directory, then one layer for each step but the lowest, which has all that are left.
+    let lowest = saved.layers().checked_sub(steps).filter(|count| *count > 0);
+    lowest.ok_or_else(|| Error::environment("it has fewer layers than its Dockerfile"))
 }

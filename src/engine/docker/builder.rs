@@ -12,7 +12,7 @@ use crate::engine::proxies::proxies;
 use crate::engine::session::WantedBuilder;
 use crate::engine::{Assessment, Workshop, survey};
 use crate::plan::{BuilderImage, Step};
-use crate::store::{Bucket, Record};
+use crate::store::{Bucket, Record, Source};
 
 /// Names the key of what has it.
 pub(super) const KEY: &str = "io.xbuild.key";
@@ -41,13 +41,18 @@ pub(super) async fn make(
     let key = &assessment.key;
     let name = name(key);
     let there = client.image(&name).await?;
-    if let (Some(_), Some(record), false) = (&there, &assessment.record, workshop.update) {
-        return Ok((record.clone(), Outcome::Cached));
-    }
     if let (Some(image), false) = (&there, workshop.update) {
-        // Another store knows the record of it, or had it.
+        let known = assessment.record.as_ref();
+        if let Some(record) = known.filter(|record| is_of(record, image)) {
+            return Ok((record.clone(), Outcome::Cached));
+        }
+        // Another store knows the record of it, or had it; or somebody has made it anew.
         let digest = known_digest(client, key, &name, image).await?;
-        return Ok((record(workshop, step, assessment, digest, started)?, Outcome::Cached));
+        // One of several machines: all are to have the same compilers.
+        let another = other.is_some() && known.is_some_and(|record| record.digest != digest);
+        if !another {
+            return Ok((record(client, workshop, step, assessment, digest, started).await?, Outcome::Cached));
+        }
     }
     workshop.events.emit(Event::Started { step: step.id.to_string(), reason: assessment.reason.clone() });
     let arch = client.facts().arch;
@@ -71,7 +76,12 @@ pub(super) async fn make(
             versions(client, key, &name).await?
         }
     };
-    Ok((record(workshop, step, assessment, digest, started)?, Outcome::Built))
+    Ok((record(client, workshop, step, assessment, digest, started).await?, Outcome::Built))
+}
+
+/// Whether a record speaks of an image, and not of another one that had its name.
+fn is_of(record: &Record, image: &ImageFacts) -> bool {
+    record.source.as_ref().is_some_and(|source| source.sha256.to_string() == image.id)
 }
 
 /// What stands for an image that is there.
@@ -183,14 +193,18 @@ async fn versions(client: &Client, key: &Digest, name: &str) -> Result<Digest> {
     Ok(Digest::of_json(&(key, Digest::of(&text))))
 }
 
-fn record(
+async fn record(
+    client: &Client,
     workshop: &Workshop,
     step: &Step,
     assessment: &Assessment,
     digest: Digest,
     started: Instant,
 ) -> Result<Record> {
-    let record = assessment.done(step, digest, started.elapsed().as_secs_f64());
+    let name = name(&assessment.key);
+    let image = client.image(&name).await?.unwrap_or_default();
+    let source = image.id.parse().ok().map(|sha256| Source { from: format!("{}: {name}", client.endpoint()), sha256 });
+    let record = Record { source, ..assessment.done(step, digest, started.elapsed().as_secs_f64()) };
     workshop.store.save_record(&workshop.scope(), &record)?;
     Ok(record)
 }

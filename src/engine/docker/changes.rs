@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use crate::docker::Container;
-use crate::domain::{Result, ResultExt};
+use crate::domain::{Error, Result, ResultExt};
 use crate::engine::Workshop;
 use crate::engine::tree_changes::{Comparison, collect_changes};
 use crate::plan::SOURCE;
@@ -19,7 +19,9 @@ pub(super) async fn keep(container: &Container, workshop: &Workshop, folder: &Pa
     tokio::io::AsyncWriteExt::flush(&mut file).await.or_environment(failed)?;
     // All of it is in one folder, the source folder itself; nothing of an archive gets out of where it is unpacked.
     let unpacked = scratch.folder("changed")?;
-    unpack(&archive, &unpacked, "what the project's `prepare` left")?;
+    if !unpack(&archive, &unpacked, "what the project's `prepare` left")? {
+        return Err(Error::build(format!("the project's `prepare` put something else in the place of {SOURCE}")));
+    }
     let tree = unpacked.join("tree");
     remove_tree(&tree.join("dist"))?;
     let dist = workshop.project.join("dist");

@@ -130,18 +130,29 @@ impl DockerEngine {
                 container.remove().await?;
             }
         }
+        let unmounted = request.clone();
         let request = match sees_files {
             true => sources.mounted(request, client.facts().selinux),
             false => Sources::empty(request),
         };
-        let container = match container {
+        let made = match container {
             Some(container) => container,
             None => client.create(&request).await.map_err(|error| access::without_socket(error, &request))?,
         };
-        match sees_files {
-            true => _ = Sources::copied(&container)?,
-            false => sources.send(&container).await?,
-        }
+        let container = match sees_files {
+            true if Sources::copied(&made)? => made,
+            // It sees other folders of this machine, and not this one.
+            true => {
+                made.remove().await?;
+                let container = client.create(&Sources::empty(unmounted)).await?;
+                sources.send(&container).await?;
+                container
+            }
+            false => {
+                sources.send(&made).await?;
+                made
+            }
+        };
         sources.prepare(&container).await?;
         if let Some(emulator) = &session.emulator {
             emulation::bring(&container, emulator).await?;
@@ -241,7 +252,8 @@ impl Engine for DockerEngine {
         drop(happenings);
         let result = result.and_then(|()| match session.source {
             Source::Tree { changes: Some(folder), .. } => {
-                self.runtime.block_on(changes::keep(&container, workshop, folder, session.scratch))
+                let kept = changes::keep(&container, workshop, folder, session.scratch);
+                self.runtime.block_on(unless_stopped(&workshop.stop, kept))
             }
             _ => Ok(()),
         });
@@ -317,7 +329,8 @@ async fn run_command(container: &Container, index: usize, command: &Command, sen
     let send = |happening| _ = tokio::task::block_in_place(|| sender.send(happening));
     send(Happening::Started(index));
     let mut told = |stream: Stream, bytes: &[u8]| send(Happening::Output(index, stream, bytes.to_vec()));
-    send(match container.exec(&request(command), &mut told).await {
+    let request = ExecRequest { together: true, ..request(command) };
+    send(match container.exec(&request, &mut told).await {
         Ok(end) => Happening::Exited(index, ended(&end)),
         Err(error) => Happening::Lost(error),
     });

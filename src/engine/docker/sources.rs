@@ -18,9 +18,10 @@ use crate::plan::{OUTPUT, SOURCE};
 const OUTSIDE: &str = "/xbuild/source";
 const PROBE: &str = "/xbuild/probe";
 
-/// Copies the source, if the word is the one that it is told.
-const COPY: &str = "[ \"$(cat \"$1/word\")\" = \"$2\" ] || exit 64; mkdir -p \"$4\" \"$5\" && cd \"$3\" && \
-    find . -mindepth 1 -maxdepth 1 ! -path ./dist -exec cp -a -t \"$4\" -- {} +";
+/// Copies the source, if the word is the one that it is told, and so is the number of the source's folder: another part of this
+/// machine may be seen than the one that the project is in.
+const COPY: &str = "[ \"$(cat \"$1/word\")\" = \"$2\" ] && [ \"$(stat -c %i -- \"$3\")\" = \"$6\" ] || exit 64; \
+    mkdir -p \"$4\" \"$5\" && cd \"$3\" && find . -mindepth 1 -maxdepth 1 ! -path ./dist -exec cp -a -t \"$4\" -- {} +";
 
 /// What is to be in a container.
 pub(super) struct Sources {
@@ -33,6 +34,8 @@ pub(super) struct Sources {
     /// A folder with a word that nobody else knows.
     probe: PathBuf,
     word: String,
+    /// The inode of the folder.
+    number: u64,
 }
 
 impl Sources {
@@ -50,7 +53,8 @@ impl Sources {
         // Its own path is a word that no other machine has at that place.
         let word = format!("{} {}", probe.display(), std::process::id());
         fs::write(probe.join("word"), &word).or_environment(|| format!("cannot write to {}", probe.display()))?;
-        Ok(Sources { folder, git_folders: git_folders.to_vec(), prepared, probe, word })
+        let number = fs::metadata(&folder).or_environment(|| format!("cannot read {}", folder.display()))?.ino();
+        Ok(Sources { folder, git_folders: git_folders.to_vec(), prepared, probe, word, number })
     }
 
     /// A request for a container that sees the files of this machine, cannot change them, and copies the source to its
@@ -67,7 +71,8 @@ impl Sources {
         for folder in &self.git_folders {
             request.binds.push(bind(folder, &folder.display().to_string()));
         }
-        let copy = ["sh", "-euc", COPY, "sh", PROBE, &self.word, OUTSIDE, SOURCE, OUTPUT];
+        let number = self.number.to_string();
+        let copy = ["sh", "-euc", COPY, "sh", PROBE, &self.word, OUTSIDE, SOURCE, OUTPUT, &number];
         request.first = copy.map(str::to_owned).to_vec();
         request
     }

@@ -87,12 +87,16 @@ impl<'a> Folders<'a> {
 
     /// Moves files into the store; they are in [`ROOT`] of the scratch folder.
     pub(super) fn keep(&self, identity: &Digest, scratch: &Scratch, entries: &Entries) -> Result<PathBuf> {
+        // Somebody else may have made it from another instruction meanwhile; what is there and not whole goes.
+        if let Some(root) = self.find(identity) {
+            return Ok(root);
+        }
         let place = self.place(identity);
         let whole = scratch.folder("layer")?;
         let from = scratch.path().join(ROOT);
         fs::rename(&from, whole.join(ROOT)).or_environment(|| format!("cannot move {}", from.display()))?;
         write_atomically(&whole.join(LISTING), &listing::write(entries)?)?;
-        self.store.keep(&whole, &place)?;
+        self.store.replace(&whole, &place)?;
         Ok(place.join(ROOT))
     }
 

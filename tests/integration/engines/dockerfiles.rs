@@ -65,6 +65,28 @@ fn buildkit_builds_builders() {
     builds_its_builder(&docker);
 }
 
+/// The native engine takes a builder apart that an engine has, whoever made it there.
+#[test]
+fn builders_of_an_engine_serve_the_native_one() {
+    let Some(docker) = Docker::of(Release::Current).start() else { return };
+    docker.import_debian("debian:trixie-slim");
+    let endpoint = docker.endpoint();
+    let built = project("debian:trixie-slim", "");
+    on(built.xbuild(["binaries"]), &endpoint).run();
+    let taken = |project: &Test| {
+        let run = project.xbuild(["binaries", "-v", "--engine", "native"]).env("DOCKER_HOST", &endpoint);
+        let said = run.run().stderr;
+        assert!(said.contains("has it") && !said.contains("built    packages/"), "{said}");
+        assert_eq!(project.read("SHA256SUMS"), built.read("SHA256SUMS"));
+    };
+    taken(&project("debian:trixie-slim", ""));
+    // One that was made of a store's layers.
+    let other = project("debian:trixie-slim", "patch");
+    other.xbuild(["toolchain", "--engine", "native"]).run();
+    on(other.xbuild(["toolchain"]), &endpoint).run();
+    taken(&project("debian:trixie-slim", "patch"));
+}
+
 #[test]
 fn a_base_that_is_nowhere_is_told_of() {
     let Some(docker) = Docker::of(Release::Current).start() else { return };
