@@ -57,13 +57,12 @@ impl<'a> Setup<'a> {
     }
 
     pub(super) fn options(&self) -> ProjectOptions {
-        let prefix = "XBUILD_";
-        let mut set: BTreeMap<String, String> = std::env::vars()
-            .filter_map(|(name, value)| Some((name.strip_prefix(prefix)?.to_lowercase(), value)))
-            .filter(|(name, _)| !["store", "engine", "builders", "debian_mirror"].contains(&name.as_str()))
-            .collect();
-        set.extend(self.global.set.iter().cloned());
-        ProjectOptions { folder: self.global.folder.clone(), file: self.global.file.clone(), set }
+        ProjectOptions {
+            folder: self.global.folder.clone(),
+            file: self.global.file.clone(),
+            set: self.global.set.iter().cloned().collect(),
+            environment: std::env::vars_os().collect(),
+        }
     }
 
     /// The project of the command line, for some of its architectures.

@@ -4,6 +4,7 @@ mod base;
 mod catalogue;
 mod choice;
 mod expansion;
+mod given;
 mod image;
 mod map;
 mod passing;

@@ -1,12 +1,14 @@
 //! A project as resolved: every name found, every default filled in.
 
 use std::collections::BTreeMap;
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
 use super::base::{BaseSource, Registries, RootFilesystem};
 use super::choice::{choose, relative};
+use super::given::{declared, given};
 use super::image::{Image, Surroundings, resolve_all};
 use super::project_file::{BinaryFile, GoFile};
 use super::yaml;
@@ -22,8 +24,10 @@ pub struct ProjectOptions {
     pub folder: PathBuf,
     /// Its file, when it is not `xbuild.yaml` in the folder.
     pub file: Option<PathBuf>,
-    /// Values of variables, which win over the file's.
+    /// Values of variables, which win over all others; they must be declared.
     pub set: BTreeMap<String, String>,
+    /// xbuild's own environment: `XBUILD_<NAME>` of it wins over the file's value for a variable.
+    pub environment: BTreeMap<OsString, OsString>,
 }
 
 /// A project that is ready to be planned.
@@ -141,8 +145,8 @@ impl Project {
     /// # Errors
     /// A usage error that names the file and what is wrong with it.
     pub fn load(options: &ProjectOptions) -> Result<Project> {
-        let given = &options.folder;
-        let folder = given.canonicalize().or_usage(|| format!("there is no folder {}", given.display()))?;
+        let folder = &options.folder;
+        let folder = folder.canonicalize().or_usage(|| format!("there is no folder {}", folder.display()))?;
         let path = options.file.clone().unwrap_or_else(|| folder.join("xbuild.yaml"));
         if !path.exists() {
             return Err(Error::usage(format!("there is no project file {}", path.display()))
@@ -150,7 +154,9 @@ impl Project {
         }
         let name = path.display().to_string();
         let file = ProjectFile::parse(&name, &yaml::read(&path)?)?;
-        resolve(file, folder, &options.set).context(|| name)
+        let variables = declared(&file.vars).context(|| name.clone())?;
+        let variables = given(variables, &options.environment, &options.set)?;
+        resolve(file, folder, variables).context(|| name)
     }
 
     /// A project that has nothing to build: for preparing a toolchain where there is no project file.
@@ -159,7 +165,7 @@ impl Project {
     /// A usage error when there is no such toolchain.
     pub fn of_toolchain(folder: &Path, toolchain: &Name) -> Result<Project> {
         let text = format!("{{version: 1, name: {toolchain}, toolchain: {toolchain}}}");
-        resolve(ProjectFile::parse("toolchain", &text)?, folder.to_owned(), &BTreeMap::new())
+        resolve(ProjectFile::parse("toolchain", &text)?, folder.to_owned(), Variables::default())
     }
 
     /// A library by `name` or `name@version`.
@@ -198,18 +204,11 @@ impl Project {
     }
 }
 
-fn resolve(file: ProjectFile, folder: PathBuf, set: &BTreeMap<String, String>) -> Result<Project> {
+fn resolve(file: ProjectFile, folder: PathBuf, variables: Variables) -> Result<Project> {
     let catalogue = Catalogue::of_project(&folder);
     let toolchain = catalogue.toolchain(&file.toolchain)?;
     let arches = if file.arches.is_empty() { toolchain.arches.clone() } else { file.arches.clone() };
     let arches = choose(&arches, &toolchain.arches, || format!("toolchain {}", file.toolchain))?;
-    let mut variables = Variables::default();
-    for (name, value) in &file.vars {
-        variables.set(name.as_str(), value);
-    }
-    for (name, value) in set {
-        variables.set(name, value);
-    }
     let mut binaries = BTreeMap::new();
     for (name, binary) in file.binaries {
         let resolved = resolve_binary(&name, binary, &file.go, &catalogue, &toolchain, &arches);
