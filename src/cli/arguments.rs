@@ -50,10 +50,10 @@ pub(super) struct Global {
     #[arg(short = 'e', long = "env", value_name = "NAME[=VALUE]", value_parser = parse_passing, global = true)]
     pub(super) environment: Vec<Passing>,
     /// What runs commands: native, docker, docker=ENDPOINT for an address or a context, or host for the machine's own compilers [default: native where the kernel allows it]
-    #[arg(long, value_name = "ENGINE", env = "XBUILD_ENGINE", value_parser = parse_engine, global = true)]
+    #[arg(long, value_name = "ENGINE", value_parser = parse_engine, global = true)]
     pub(super) engine: Option<EngineChoice>,
     /// Build for a platform on another machine's engine, a context or an address; several share the work
-    #[arg(long, value_name = "PLATFORM=ENGINE,..", env = "XBUILD_BUILDERS", value_delimiter = ',', value_parser = parse_builder, global = true)]
+    #[arg(long, value_name = "PLATFORM=ENGINE,..", value_delimiter = ',', value_parser = parse_builder, global = true)]
     pub(super) builders: Vec<BuilderChoice>,
     /// Processors to use [default: all]
     #[arg(short = 'j', long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..), global = true)]

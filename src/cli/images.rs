@@ -29,7 +29,7 @@ pub(super) async fn run(setup: &Setup<'_>, options: &ImagesOptions) -> Result<Ex
     let goal = Goal::Images(dockerfiles.names());
     let plan = plan(&loaded.project, &loaded.facts, &goal)?;
     if options.built_by == BuiltBy::Engine {
-        engine_images::check(&setup.engine(&loaded.project), &loaded.facts, &dockerfiles)?;
+        engine_images::check(&setup.engine(&loaded.project)?, &loaded.facts, &dockerfiles)?;
     }
     let asked = export::asked(&plan, &options.selection.names);
     options.outputs.iter().try_for_each(|output| output.check(&asked))?;

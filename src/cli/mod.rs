@@ -1,6 +1,7 @@
 //! The edge: arguments in, exit code out; one verb per file.
 
 mod arguments;
+mod asked;
 mod assembly;
 mod bases;
 mod binaries;

@@ -7,6 +7,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use super::arguments::{BuiltBy, Global};
+use super::asked;
 use super::dockerfiles::Dockerfiles;
 use crate::config::{Project, ProjectOptions, Variables};
 use crate::docker::Endpoint;
@@ -116,7 +117,7 @@ impl<'a> Setup<'a> {
             (digests, tree, git.and_then(|git| git.join().ok()).unwrap_or_default())
         });
         let epoch = epoch(&git)?;
-        let engine = self.engine(&project);
+        let engine = self.engine(&project)?;
         let host_tools = match engine {
             EngineChoice::Host => host::look(&project)?,
             EngineChoice::Native | EngineChoice::Docker(_) => HostTools::default(),
@@ -162,8 +163,11 @@ impl<'a> Setup<'a> {
     }
 
     /// What runs commands: as the command line says, else the environment, else the project, else what can.
-    pub(super) fn engine(&self, project: &Project) -> EngineChoice {
-        self.global.engine.clone().or_else(|| project.engine.clone()).unwrap_or_else(automatic)
+    ///
+    /// # Errors
+    /// A usage error for a variable of the environment that names no engine.
+    pub(super) fn engine(&self, project: &Project) -> Result<EngineChoice> {
+        Ok(asked::engine(self.global)?.or_else(|| project.engine.clone()).unwrap_or_else(automatic))
     }
 
     /// What commands see of xbuild's own environment; the command line has the last word.
@@ -176,12 +180,13 @@ impl<'a> Setup<'a> {
     /// user's contexts that are called so, unless an engine was asked for.
     fn builders(&self, project: &Project) -> Result<BTreeMap<Arch, Vec<Endpoint>>> {
         let mut builders: BTreeMap<Arch, Vec<Endpoint>> = BTreeMap::new();
-        for choice in self.global.builders.iter().filter(|choice| project.arches.contains(&choice.target)) {
+        let asked = asked::builders(self.global)?;
+        for choice in asked.iter().filter(|choice| project.arches.contains(&choice.target)) {
             let endpoint =
                 Endpoint::find(Some(&choice.engine)).context(|| format!("the builder for {}", choice.target))?;
             builders.entry(choice.target).or_default().push(endpoint);
         }
-        if builders.is_empty() && self.global.engine.is_none() {
+        if builders.is_empty() && asked::engine(self.global)?.is_none() {
             for endpoint in Endpoint::contexts()? {
                 let named = endpoint.name.strip_prefix("xbuild-linux-").and_then(Arch::find);
                 if let Some(target) = named.filter(|target| project.arches.contains(target)) {
