@@ -10,7 +10,7 @@ use crate::report::Colour;
 use crate::store::Store;
 
 pub(super) fn run(setup: &Setup<'_>) -> Result<ExitCode> {
-    let findings = examine(&Store::location()?);
+    let findings = examine(Store::location());
     let colour = match setup.global.colour() {
         Colour::Always => true,
         Colour::Never => false,

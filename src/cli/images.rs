@@ -10,12 +10,15 @@ use super::build::{build, publish};
 use super::engine_images;
 use super::export;
 use super::load::load;
+use super::misspelt;
+use super::secrets::SecretOption;
 use super::setup::{ImageWish, Setup, exit};
 use crate::domain::{Result, ResultExt};
 use crate::engine::native::sandbox::{Identity, enter_namespace};
 use crate::plan::{Goal, ProjectImages, plan};
 
 pub(super) async fn run(setup: &Setup<'_>, options: &ImagesOptions) -> Result<ExitCode> {
+    options.secret.iter().try_for_each(SecretOption::check)?;
     let project = setup.project(&options.selection.arch.arches)?;
     let wish = ImageWish {
         names: &options.selection.names,
@@ -29,7 +32,7 @@ pub(super) async fn run(setup: &Setup<'_>, options: &ImagesOptions) -> Result<Ex
     let goal = Goal::Images(dockerfiles.names());
     let plan = plan(&loaded.project, &loaded.facts, &goal)?;
     if options.built_by == BuiltBy::Engine {
-        engine_images::check(&setup.engine(&loaded.project), &loaded.facts, &dockerfiles)?;
+        engine_images::check(&setup.engine(&loaded.project)?, &loaded.facts, &dockerfiles)?;
     }
     let asked = export::asked(&plan, &options.selection.names);
     options.outputs.iter().try_for_each(|output| output.check(&asked))?;
@@ -40,6 +43,7 @@ pub(super) async fn run(setup: &Setup<'_>, options: &ImagesOptions) -> Result<Ex
         return enter_namespace(&Identity::detect()).map_err(engine_images::or_by_engine);
     }
     let built = build(&loaded, &plan, &goal).await?;
+    misspelt::warn(&loaded, &dockerfiles, &built.execution);
     let images = ProjectImages::of(&plan)?;
     let mut assembly = Assembly::new(&loaded, &built.execution, &dockerfiles, &images, options)?;
     assembly.run(&plan)?;

@@ -14,7 +14,7 @@ use crate::plan::Plan;
 /// Loads the images that were asked for: under the names of their architectures, and those of the engine's own
 /// architecture under their plain names too.
 pub(super) async fn load(setup: &Setup<'_>, loaded: &Loaded, assembly: &Assembly<'_>, plan: &Plan) -> Result<()> {
-    let place = match setup.engine(&loaded.project) {
+    let place = match setup.engine(&loaded.project)? {
         EngineChoice::Docker(place) => place,
         EngineChoice::Native | EngineChoice::Host => None,
     };

@@ -1,6 +1,7 @@
 //! The edge: arguments in, exit code out; one verb per file.
 
 mod arguments;
+mod asked;
 mod assembly;
 mod bases;
 mod binaries;
@@ -12,12 +13,15 @@ mod dockerfiles;
 mod doctor;
 mod engine_images;
 mod examine;
+mod examples;
 mod export;
 mod foresight;
 mod image_inputs;
 mod images;
 mod lint;
+mod lint_project;
 mod load;
+mod misspelt;
 mod plan;
 mod run;
 mod secrets;

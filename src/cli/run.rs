@@ -3,6 +3,7 @@
 use std::process::ExitCode;
 
 use super::arguments::{BuilderOptions, RunOptions};
+use super::asked;
 use super::build::build;
 use super::setup::{Setup, epoch, exit};
 use crate::domain::{Digest, EngineChoice, Error, Result};
@@ -28,7 +29,7 @@ async fn inside(setup: &Setup<'_>, options: &BuilderOptions, argv: Vec<String>) 
     // It starts on one processor while the other one finds out what it will run.
     let network = if options.network { Network::Host } else { Network::None };
     let isolation = Isolation { identity: Identity::detect(), rooted: true, network, stdio: Stdio::Inherited };
-    let may_be_native = matches!(setup.global.engine, None | Some(EngineChoice::Native));
+    let may_be_native = matches!(asked::engine(setup.global)?, None | Some(EngineChoice::Native));
     let waiting = may_be_native.then(|| Waiting::start(isolation));
     let project = setup.project_or_toolchain(None, &[options.arch])?;
     // Builders do not depend on it: git thinks while they are looked up.

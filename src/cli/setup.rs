@@ -7,6 +7,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use super::arguments::{BuiltBy, Global};
+use super::asked;
 use super::dockerfiles::Dockerfiles;
 use crate::config::{Project, ProjectOptions, Variables};
 use crate::docker::Endpoint;
@@ -57,13 +58,12 @@ impl<'a> Setup<'a> {
     }
 
     pub(super) fn options(&self) -> ProjectOptions {
-        let prefix = "XBUILD_";
-        let mut set: BTreeMap<String, String> = std::env::vars()
-            .filter_map(|(name, value)| Some((name.strip_prefix(prefix)?.to_lowercase(), value)))
-            .filter(|(name, _)| !["store", "engine", "builders", "debian_mirror"].contains(&name.as_str()))
-            .collect();
-        set.extend(self.global.set.iter().cloned());
-        ProjectOptions { folder: self.global.folder.clone(), file: self.global.file.clone(), set }
+        ProjectOptions {
+            folder: self.global.folder.clone(),
+            file: self.global.file.clone(),
+            set: self.global.set.iter().cloned().collect(),
+            environment: std::env::vars_os().collect(),
+        }
     }
 
     /// The project of the command line, for some of its architectures.
@@ -117,7 +117,7 @@ impl<'a> Setup<'a> {
             (digests, tree, git.and_then(|git| git.join().ok()).unwrap_or_default())
         });
         let epoch = epoch(&git)?;
-        let engine = self.engine(&project);
+        let engine = self.engine(&project)?;
         let host_tools = match engine {
             EngineChoice::Host => host::look(&project)?,
             EngineChoice::Native | EngineChoice::Docker(_) => HostTools::default(),
@@ -163,8 +163,11 @@ impl<'a> Setup<'a> {
     }
 
     /// What runs commands: as the command line says, else the environment, else the project, else what can.
-    pub(super) fn engine(&self, project: &Project) -> EngineChoice {
-        self.global.engine.clone().or_else(|| project.engine.clone()).unwrap_or_else(automatic)
+    ///
+    /// # Errors
+    /// A usage error for a variable of the environment that names no engine.
+    pub(super) fn engine(&self, project: &Project) -> Result<EngineChoice> {
+        Ok(asked::engine(self.global)?.or_else(|| project.engine.clone()).unwrap_or_else(automatic))
     }
 
     /// What commands see of xbuild's own environment; the command line has the last word.
@@ -177,12 +180,13 @@ impl<'a> Setup<'a> {
     /// user's contexts that are called so, unless an engine was asked for.
     fn builders(&self, project: &Project) -> Result<BTreeMap<Arch, Vec<Endpoint>>> {
         let mut builders: BTreeMap<Arch, Vec<Endpoint>> = BTreeMap::new();
-        for choice in self.global.builders.iter().filter(|choice| project.arches.contains(&choice.target)) {
+        let asked = asked::builders(self.global)?;
+        for choice in asked.iter().filter(|choice| project.arches.contains(&choice.target)) {
             let endpoint =
                 Endpoint::find(Some(&choice.engine)).context(|| format!("the builder for {}", choice.target))?;
             builders.entry(choice.target).or_default().push(endpoint);
         }
-        if builders.is_empty() && self.global.engine.is_none() {
+        if builders.is_empty() && asked::engine(self.global)?.is_none() {
             for endpoint in Endpoint::contexts()? {
                 let named = endpoint.name.strip_prefix("xbuild-linux-").and_then(Arch::find);
                 if let Some(target) = named.filter(|target| project.arches.contains(target)) {
@@ -233,7 +237,7 @@ pub(super) fn epoch(git: &GitFacts) -> Result<u64> {
 }
 
 /// The project's variables, and those of git that it does not set itself.
-fn variables(project: &Project, git: &GitFacts) -> Variables {
+pub(super) fn variables(project: &Project, git: &GitFacts) -> Variables {
     let mut variables = project.variables.clone();
     for (name, value) in [("version", &git.version), ("revision", &git.revision)] {
         match value {

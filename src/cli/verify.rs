@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use super::arguments::VerifyOptions;
-use super::setup::Setup;
+use super::setup::{Setup, exit};
 use crate::domain::{Arch, Error, Result, ResultExt};
 use crate::verify::{Subject, describe};
 
@@ -12,10 +12,16 @@ pub(super) fn run(setup: &Setup<'_>, options: &VerifyOptions) -> Result<ExitCode
     let files = if options.files.is_empty() { in_dist(&setup.global.folder)? } else { options.files.clone() };
     let mut values = Vec::new();
     let mut text = String::new();
+    let mut failures = Vec::new();
     for path in &files {
-        let failed = || format!("cannot read {}", path.display());
-        let bytes = std::fs::read(path).or_usage(failed)?;
-        let subject = Subject::read(&bytes).map_err(|cause| Error::usage(format!("{} {cause}", path.display())))?;
+        let subject = match read(path) {
+            Ok(subject) => subject,
+            // The others have facts all the same.
+            Err(error) => {
+                failures.push(error);
+                continue;
+            }
+        };
         text += &format!("{}\n", path.display());
         match &subject {
             Subject::Program(facts) => {
@@ -32,7 +38,13 @@ pub(super) fn run(setup: &Setup<'_>, options: &VerifyOptions) -> Result<ExitCode
         text = serde_json::to_string_pretty(&value).or_bug(|| "cannot write the facts".into())? + "\n";
     }
     setup.print(&text)?;
-    Ok(ExitCode::SUCCESS)
+    failures.iter().for_each(|error| setup.printer.error(error));
+    Ok(exit(&failures.iter().map(Error::kind).collect::<Vec<_>>()))
+}
+
+fn read(path: &Path) -> Result<Subject> {
+    let bytes = std::fs::read(path).or_usage(|| format!("cannot read {}", path.display()))?;
+    Subject::read(&bytes).map_err(|cause| Error::usage(format!("{} {cause}", path.display())))
 }
 
 fn in_dist(project: &Path) -> Result<Vec<PathBuf>> {

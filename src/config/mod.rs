@@ -4,6 +4,8 @@ mod base;
 mod catalogue;
 mod choice;
 mod expansion;
+mod format_version;
+mod given;
 mod image;
 mod map;
 mod passing;
@@ -31,3 +33,4 @@ pub use structure_spec::{
 };
 pub use template::Variables;
 pub use toolchain::{Archive, Base, Bootstrap, Component, Emulators, TargetPackages, Targets, Toolchain};
+pub(crate) use yaml::nearest;

@@ -1,12 +1,14 @@
 //! A project as resolved: every name found, every default filled in.
 
 use std::collections::BTreeMap;
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
 use super::base::{BaseSource, Registries, RootFilesystem};
 use super::choice::{choose, relative};
+use super::given::{declared, given};
 use super::image::{Image, Surroundings, resolve_all};
 use super::project_file::{BinaryFile, GoFile};
 use super::yaml;
@@ -22,8 +24,10 @@ pub struct ProjectOptions {
     pub folder: PathBuf,
     /// Its file, when it is not `xbuild.yaml` in the folder.
     pub file: Option<PathBuf>,
-    /// Values of variables, which win over the file's.
+    /// Values of variables, which win over all others; they must be declared.
     pub set: BTreeMap<String, String>,
+    /// xbuild's own environment: `XBUILD_<NAME>` of it wins over the file's value for a variable.
+    pub environment: BTreeMap<OsString, OsString>,
 }
 
 /// A project that is ready to be planned.
@@ -141,16 +145,17 @@ impl Project {
     /// # Errors
     /// A usage error that names the file and what is wrong with it.
     pub fn load(options: &ProjectOptions) -> Result<Project> {
-        let given = &options.folder;
-        let folder = given.canonicalize().or_usage(|| format!("there is no folder {}", given.display()))?;
+        let folder = &options.folder;
+        let folder = folder.canonicalize().or_usage(|| format!("there is no folder {}", folder.display()))?;
         let path = options.file.clone().unwrap_or_else(|| folder.join("xbuild.yaml"));
         if !path.exists() {
-            return Err(Error::usage(format!("there is no project file {}", path.display()))
-                .hint("name the project's folder with -C DIR, or its file with -f FILE"));
+            return Err(no_file(options, &folder, &path));
         }
         let name = path.display().to_string();
         let file = ProjectFile::parse(&name, &yaml::read(&path)?)?;
-        resolve(file, folder, &options.set).context(|| name)
+        let variables = declared(&file.vars).context(|| name.clone())?;
+        let variables = given(variables, &options.environment, &options.set)?;
+        resolve(file, folder, variables).context(|| name)
     }
 
     /// A project that has nothing to build: for preparing a toolchain where there is no project file.
@@ -159,7 +164,7 @@ impl Project {
     /// A usage error when there is no such toolchain.
     pub fn of_toolchain(folder: &Path, toolchain: &Name) -> Result<Project> {
         let text = format!("{{version: 1, name: {toolchain}, toolchain: {toolchain}}}");
-        resolve(ProjectFile::parse("toolchain", &text)?, folder.to_owned(), &BTreeMap::new())
+        resolve(ProjectFile::parse("toolchain", &text)?, folder.to_owned(), Variables::default())
     }
 
     /// A library by `name` or `name@version`.
@@ -198,22 +203,30 @@ impl Project {
     }
 }
 
-fn resolve(file: ProjectFile, folder: PathBuf, set: &BTreeMap<String, String>) -> Result<Project> {
+/// The error for a project without its file.
+fn no_file(options: &ProjectOptions, folder: &Path, path: &Path) -> Error {
+    let whole = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
+    let error = Error::usage(format!("there is no project file {}", whole.display()));
+    match &options.file {
+        None => error.hint("name the project's folder with -C DIR, or its file with -f FILE"),
+        Some(file) if folder.join(file).exists() => {
+            let text = format!("-f is relative to the current folder: -f {}", options.folder.join(file).display());
+            error.hint(text)
+        }
+        Some(_) => error.hint("-f is relative to the current folder; without it the file is xbuild.yaml in -C DIR"),
+    }
+}
+
+fn resolve(file: ProjectFile, folder: PathBuf, variables: Variables) -> Result<Project> {
     let catalogue = Catalogue::of_project(&folder);
-    let toolchain = catalogue.toolchain(&file.toolchain)?;
+    let toolchain = catalogue.toolchain(&file.toolchain).context(|| "toolchain".into())?;
     let arches = if file.arches.is_empty() { toolchain.arches.clone() } else { file.arches.clone() };
-    let arches = choose(&arches, &toolchain.arches, || format!("toolchain {}", file.toolchain))?;
-    let mut variables = Variables::default();
-    for (name, value) in &file.vars {
-        variables.set(name.as_str(), value);
-    }
-    for (name, value) in set {
-        variables.set(name, value);
-    }
+    let owner = || format!("toolchain {}", file.toolchain);
+    let arches = choose(&arches, &toolchain.arches, owner).context(|| "arches".into())?;
     let mut binaries = BTreeMap::new();
     for (name, binary) in file.binaries {
-        let resolved = resolve_binary(&name, binary, &file.go, &catalogue, &toolchain, &arches);
-        binaries.insert(name.clone(), resolved.context(|| format!("binary '{name}'"))?);
+        let resolved = resolve_binary(&name, binary, &file.go, &catalogue, &toolchain, &arches)?;
+        binaries.insert(name, resolved);
     }
     let mut outputs: BTreeMap<&Name, &Name> = BTreeMap::new();
     for (name, binary) in &binaries {
@@ -278,18 +291,21 @@ fn resolve_binary(
     toolchain: &Toolchain,
     project_arches: &[Arch],
 ) -> Result<Binary> {
+    let whole = || format!("binaries.{name}");
+    let key = |part: &str| format!("binaries.{name}.{part}");
     let mut env = file.env;
     let mut components = file.components;
     let (origin, linkage) = match (file.go, file.command) {
         (Some(go), None) => {
             if !file.outputs.is_empty() {
-                return Err(Error::usage(format!("'outputs' goes with 'command'; a Go program is '{name}'")));
+                let text = format!("'outputs' goes with 'command'; a Go program is '{name}'");
+                return Err(Error::usage(text)).context(whole);
             }
             add_component(&mut components, "go");
             for (variable, value) in defaults.env.iter().chain(&go.env) {
                 env.insert(variable.clone(), value.clone());
             }
-            let build = resolve_go(go, defaults)?;
+            let build = resolve_go(go, defaults).context(|| key("go"))?;
             let linkage = build.statically_linked.then_some(true);
             (Origin::Go(build), linkage)
         }
@@ -298,15 +314,14 @@ fn resolve_binary(
             if outputs.is_empty() {
                 outputs.insert(name.clone(), name.to_string());
             }
-            for path in outputs.values() {
-                relative(path)?;
-            }
+            outputs.values().try_for_each(|path| relative(path)).context(|| key("outputs"))?;
             (Origin::Command { command, outputs }, None)
         }
-        (Some(_), Some(_)) => return Err(Error::usage("it has both 'go' and 'command'")),
+        (Some(_), Some(_)) => return Err(Error::usage("it has both 'go' and 'command'")).context(whole),
         (None, None) => {
-            return Err(Error::usage("it has neither 'go' nor 'command'")
-                .hint("`go: { package: ./cmd/x }` builds a Go program, `command: make x` anything else"));
+            let error = Error::usage("it has neither 'go' nor 'command'")
+                .hint("`go: { package: ./cmd/x }` builds a Go program, `command: make x` anything else");
+            return Err(error).context(whole);
         }
     };
     if file.docker.is_some() {
@@ -315,13 +330,13 @@ fn resolve_binary(
     if file.ssh {
         add_component(&mut components, "ssh");
     }
-    for component in &components {
-        check_component(toolchain, component)?;
-    }
+    let check = |component: &Name| check_component(toolchain, component);
+    components.iter().try_for_each(check).context(|| key("components"))?;
+    let libraries = file.libs.iter().map(|text| library(catalogue, text)).collect::<Result<_>>();
     Ok(Binary {
         origin,
         source: file.source,
-        libraries: file.libs.iter().map(|text| library(catalogue, text)).collect::<Result<_>>()?,
+        libraries: libraries.context(|| key("libs"))?,
         components,
         statically_linked: file.statically_linked.or(linkage),
         glibc: file.glibc,
@@ -330,7 +345,7 @@ fn resolve_binary(
         time_limit: file.time_limit,
         docker: file.docker,
         ssh: file.ssh,
-        arches: choose(&file.arches, project_arches, || "project".into())?,
+        arches: choose(&file.arches, project_arches, || "project".into()).context(|| key("arches"))?,
         test: file.test,
     })
 }
@@ -365,7 +380,7 @@ fn library(catalogue: &Catalogue, text: &str) -> Result<LibraryChoice> {
         Some((name, version)) => (name, Some(version)),
         None => (text, None),
     };
-    let name: Name = name.parse().or_usage(|| "libs".into())?;
+    let name: Name = name.parse().or_usage(|| format!("'{text}' is no library"))?;
     let recipe = catalogue.recipe(&name)?;
     let (version, source) = recipe.version(version).context(|| format!("library '{name}'"))?;
     let (version, source) = (version.clone(), source.clone());

@@ -57,6 +57,13 @@ impl Variables {
         self.missing.insert(name.to_owned(), reason.to_owned());
     }
 
+    /// All names that may have a value, sorted.
+    pub(super) fn names(&self) -> Vec<String> {
+        let mut names: Vec<String> = self.values.keys().chain(self.missing.keys()).cloned().collect();
+        names.sort();
+        names
+    }
+
     /// What is wrong with a name that a template uses; none if nothing is.
     pub(super) fn unknown(&self, name: &str) -> Option<Error> {
         if self.has(name) {
@@ -66,11 +73,11 @@ impl Variables {
             let error = Error::usage(format!("'{name}' has no value: {reason}"));
             return Some(error.hint(format!("give one with --set {name}=VALUE")));
         }
-        let known = || self.values.keys().map(String::as_str);
+        let known = self.names();
         let error = Error::usage(format!("there is no variable '{name}'"));
-        Some(match nearest(name, known()) {
+        Some(match nearest(name, known.iter().map(String::as_str)) {
             Some(near) => error.hint(format!("did you mean '{near}'?")),
-            None => error.hint(format!("there are {}", known().collect::<Vec<_>>().join(", "))),
+            None => error.hint(format!("there are {}", known.join(", "))),
         })
     }
 

@@ -1,23 +1,29 @@
 //! All probes, in the order in which they are read.
 
-use std::path::Path;
+use std::path::PathBuf;
 
 use super::finding::NATIVE;
 use super::{
     Finding, State, apt, compilers, docker, emulation, git, identity, machine, sandbox, store, user_namespaces,
 };
+use crate::domain::Result;
 
-/// Looks at everything. Takes a second or two, and leaves nothing behind; must be called from the `xbuild` program
-/// itself, because sandboxes are made by running it again.
-pub fn examine(store: &Path) -> Vec<Finding> {
+/// Looks at everything; a store that has no place is a finding too. Takes a second or two, and leaves nothing behind; must
+/// be called from the `xbuild` program itself, because sandboxes are made by running it again.
+pub fn examine(store: Result<PathBuf>) -> Vec<Finding> {
     // Daemons may take their time to answer, so they are asked first.
     let engines = std::thread::spawn(docker::probe);
     let mut findings = vec![machine::version(), machine::kernel(), machine::processors(), machine::memory()];
     let namespaces = user_namespaces::probe();
     let ids = identity::probe(&namespaces);
-    let [place, room] = store::probe(store);
-    let sandbox = sandbox::probe(store, &[&namespaces, &ids, &place]);
-    let emulation = emulation::probe(store, &sandbox);
+    let [place, room] = match &store {
+        Ok(store) => store::probe(store),
+        Err(error) => store::nowhere(error),
+    };
+    // Nothing is tried in a store that is missing.
+    let store = store.unwrap_or_default();
+    let sandbox = sandbox::probe(&store, &[&namespaces, &ids, &place]);
+    let emulation = emulation::probe(&store, &sandbox);
     findings.extend([namespaces, ids, place, room, sandbox, emulation]);
     findings.extend([apt::tools(), apt::mirror(), git::probe()]);
     findings.extend(engines.join().unwrap_or_default());

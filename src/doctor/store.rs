@@ -8,6 +8,7 @@ use super::finding::NATIVE;
 use super::machine::size;
 use super::mount_table::file_system;
 use super::trial::existing;
+use crate::domain::Error;
 use crate::store::Scratch;
 
 /// What the builders of all architectures take, and the work of a build beside them.
@@ -17,12 +18,20 @@ const LEAST: u64 = 2 << 30;
 
 const MEND: &str = "set XBUILD_STORE to a folder that you may write, with 5 GB free, on a local disk";
 
+const NAME: &str = "store";
+const ROOM: &str = "disk";
+
 pub(super) fn probe(store: &Path) -> [Finding; 2] {
     [place(store), room(store)]
 }
 
+/// The findings where nothing says where the store is.
+pub(super) fn nowhere(error: &Error) -> [Finding; 2] {
+    let room = Finding::missing(ROOM, NATIVE, format!("it needs '{NAME}', which is missing"));
+    [Finding::missing(NAME, NATIVE, error.to_string()).mend(MEND), room.mend(MEND)]
+}
+
 fn place(store: &Path) -> Finding {
-    const NAME: &str = "store";
     let folder = existing(store);
     if store.exists() && !store.is_dir() {
         return Finding::missing(NAME, NATIVE, format!("{} is no folder", store.display())).mend(MEND);
@@ -48,20 +57,19 @@ fn place(store: &Path) -> Finding {
 }
 
 fn room(store: &Path) -> Finding {
-    const NAME: &str = "disk";
     let folder = existing(store);
     let free = match nix::sys::statvfs::statvfs(folder) {
         Ok(numbers) => numbers.blocks_available().saturating_mul(numbers.fragment_size()),
-        Err(error) => return Finding::limited(NAME, NATIVE, format!("{}: {error}", folder.display())),
+        Err(error) => return Finding::limited(ROOM, NATIVE, format!("{}: {error}", folder.display())),
     };
     let detail = format!("{} free in {}", size(free), folder.display());
     // A store that is full already still works for what is in it.
     if free < LEAST {
-        Finding::limited(NAME, NATIVE, format!("{detail}: too little for a new builder")).mend("xbuild cache gc")
+        Finding::limited(ROOM, NATIVE, format!("{detail}: too little for a new builder")).mend("xbuild cache gc")
     } else if free < PLENTY {
-        Finding::limited(NAME, NATIVE, format!("{detail}: little for builders of all architectures"))
+        Finding::limited(ROOM, NATIVE, format!("{detail}: little for builders of all architectures"))
             .mend("xbuild cache gc")
     } else {
-        Finding::works(NAME, NATIVE, detail)
+        Finding::works(ROOM, NATIVE, detail)
     }
 }

@@ -191,7 +191,7 @@ mod tests {
     fn planned(tools: HostTools, goal: &Goal) -> Result<Plan> {
         let folder = tempfile::tempdir().unwrap();
         std::fs::write(folder.path().join("xbuild.yaml"), PROJECT).unwrap();
-        let options = ProjectOptions { folder: folder.path().to_owned(), file: None, set: BTreeMap::new() };
+        let options = ProjectOptions { folder: folder.path().to_owned(), ..ProjectOptions::default() };
         let facts = Facts {
             host: Arch::Amd64,
             builder_host: Arch::Amd64,
