@@ -4,6 +4,7 @@ mod archive;
 mod fetch;
 mod git;
 mod modes;
+mod project_git;
 mod repository;
 mod tree;
 
@@ -11,5 +12,6 @@ pub use archive::unpack;
 pub use fetch::{Fetcher, fetch, fetch_url};
 pub use git::GitFacts;
 pub use modes::Modes;
+pub use project_git::ProjectGit;
 pub use repository::{CheckedOut, Checkout, check_repositories};
 pub use tree::{Tree, hash_tree};
