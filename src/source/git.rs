@@ -31,8 +31,7 @@ impl GitFacts {
         }
         // One process at a time waits for the disk, the other for the index.
         let (commit, described) = std::thread::scope(|scope| {
-            let describe = || git.text(&["describe", "--tags", "--always", "--long", "--abbrev=12", "--dirty"]);
-            let described = with_version.then(|| scope.spawn(describe));
+            let described = with_version.then(|| scope.spawn(|| git.described()));
             let commit = git.text(&["log", "-1", "--format=%H %ct"]);
             (commit, described.and_then(|described| described.join().ok().flatten()))
         });
