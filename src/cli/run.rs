@@ -11,7 +11,7 @@ use crate::engine::native::Root;
 use crate::engine::native::sandbox::{Identity, Isolation, Network, Stdio, Waiting};
 use crate::engine::{Interactive, run_interactive};
 use crate::plan::{BuilderCommand, Goal, StepId, builder_command, plan};
-use crate::source::GitFacts;
+use crate::source::{GitFacts, ProjectGit};
 
 /// Shows where one is, and reads no file of the user's.
 const SHELL: [&str; 4] = ["/bin/sh", "-c", "PS1=\"[$XBUILD_ARCH] \\w \\$ \" exec bash --norc", "sh"];
@@ -34,7 +34,7 @@ async fn inside(setup: &Setup<'_>, options: &BuilderOptions, argv: Vec<String>) 
     let project = setup.project_or_toolchain(None, &[options.arch])?;
     // Builders do not depend on it: git thinks while they are looked up.
     let folder = project.folder.clone();
-    let git = tokio::task::spawn_blocking(move || GitFacts::read(&folder, false));
+    let git = tokio::task::spawn_blocking(move || GitFacts::read(&ProjectGit::new(&folder), false));
     let mut loaded = setup.load_builder(project, false)?;
     let goal = Goal::Builder(options.arch);
     let plan = plan(&loaded.project, &loaded.facts, &goal)?;

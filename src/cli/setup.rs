@@ -16,7 +16,7 @@ use crate::engine::native::sandbox::Stop;
 use crate::engine::{Workshop, WorkshopOptions, automatic, host};
 use crate::plan::{Builders, Facts, HostTools};
 use crate::report::Printer;
-use crate::source::{GitFacts, Modes, hash_tree};
+use crate::source::{GitFacts, Modes, ProjectGit, hash_tree};
 use crate::store::{FileDigests, Store};
 
 /// Carries the global options to the verbs.
@@ -110,10 +110,11 @@ impl<'a> Setup<'a> {
     fn find_out(&self, project: Project, update: bool, pull: bool, for_programs: bool) -> Result<Loaded> {
         let needs_tree = for_programs && project.binaries.values().any(|binary| binary.source.is_none());
         let store = self.store()?;
+        let program = ProjectGit::new(&project.folder);
         let (digests, tree, git) = std::thread::scope(|scope| {
-            let git = for_programs.then(|| scope.spawn(|| GitFacts::read(&project.folder, true)));
+            let git = for_programs.then(|| scope.spawn(|| GitFacts::read(&program, true)));
             let digests = FileDigests::load(&store, &project.folder);
-            let tree = needs_tree.then(|| hash_tree(&project.folder, &digests)).transpose();
+            let tree = needs_tree.then(|| hash_tree(&program, &digests)).transpose();
             (digests, tree, git.and_then(|git| git.join().ok()).unwrap_or_default())
         });
         let epoch = epoch(&git)?;
@@ -158,7 +159,7 @@ impl<'a> Setup<'a> {
             stage: None,
         };
         watch_interrupts(stop);
-        let modes = Modes::new(&project.folder);
+        let modes = Modes::new(program);
         Ok(Loaded { project, facts, workshop: Arc::new(workshop), digests, modes })
     }
 

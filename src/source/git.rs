@@ -1,7 +1,9 @@
 //! What git knows of a project.
 
-use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::path::PathBuf;
+
+use super::ProjectGit;
+use super::project_git::NO_COMMIT;
 
 /// Facts of the commit that is checked out.
 #[derive(Debug, Clone, Default)]
@@ -19,23 +21,18 @@ pub struct GitFacts {
 }
 
 impl GitFacts {
-    /// Asks the `git` program. A project without git, or a machine without it, has no facts.
+    /// Asks git. A project without it, or a machine without the program, has no facts.
     ///
     /// The version costs a look at every file of the project, so it is only found out where it is wanted.
-    pub fn read(folder: &Path, with_version: bool) -> GitFacts {
+    pub fn read(git: &ProjectGit, with_version: bool) -> GitFacts {
         let missing = |reason: &str| GitFacts { missing: Some(reason.to_owned()), ..GitFacts::default() };
-        const NO_COMMIT: &str = "the project is not in a git repository with a commit";
-        if !may_be_in_repository(folder) {
-            return missing(NO_COMMIT);
-        }
-        if which::which("git").is_err() {
-            return missing("the program git is not installed");
+        if let Some(reason) = git.missing() {
+            return missing(reason);
         }
         // One process at a time waits for the disk, the other for the index.
         let (commit, described) = std::thread::scope(|scope| {
-            let describe = || git(folder, &["describe", "--tags", "--always", "--long", "--abbrev=12", "--dirty"]);
-            let described = with_version.then(|| scope.spawn(describe));
-            let commit = git(folder, &["log", "-1", "--format=%H %ct"]);
+            let described = with_version.then(|| scope.spawn(|| git.described()));
+            let commit = git.text(&["log", "-1", "--format=%H %ct"]);
             (commit, described.and_then(|described| described.join().ok().flatten()))
         });
         let Some(commit) = commit else { return missing(NO_COMMIT) };
@@ -45,18 +42,10 @@ impl GitFacts {
             version,
             revision: Some(revision.to_owned()),
             time: time.parse().ok(),
-            folders: outside_folders(folder),
+            folders: outside_folders(git),
             missing: None,
         }
     }
-}
-
-/// Whether git could find a repository: where it looks for one, without starting it.
-fn may_be_in_repository(folder: &Path) -> bool {
-    let Ok(folder) = folder.canonicalize() else { return true };
-    let bare = |folder: &Path| folder.join("HEAD").exists() && folder.join("objects").exists();
-    std::env::var_os("GIT_DIR").is_some()
-        || folder.ancestors().any(|folder| folder.join(".git").symlink_metadata().is_ok() || bare(folder))
 }
 
 /// A version from the answer of `git describe --long`, as in `v1.0-0-g<hash>-dirty`, or the hash alone where there is
@@ -74,30 +63,12 @@ fn version(described: &str, revision: &str) -> String {
 }
 
 /// Where the metadata of a worktree or submodule is, when `.git` is a file in the project.
-fn outside_folders(folder: &Path) -> Vec<PathBuf> {
-    if !folder.join(".git").is_file() {
+fn outside_folders(git: &ProjectGit) -> Vec<PathBuf> {
+    if !git.folder().join(".git").is_file() {
         return Vec::new();
     }
-    let answer = git(folder, &["rev-parse", "--path-format=absolute", "--git-common-dir"]);
-    answer.map(PathBuf::from).into_iter().filter(|path| !path.starts_with(folder)).collect()
-}
-
-fn git(folder: &Path, arguments: &[&str]) -> Option<String> {
-    let text = String::from_utf8(bytes(folder, arguments)?).ok()?;
-    (!text.trim().is_empty()).then(|| text.trim().to_owned())
-}
-
-/// What the `git` program prints, if it succeeds.
-pub(super) fn bytes(folder: &Path, arguments: &[&str]) -> Option<Vec<u8>> {
-    let output = Command::new("git")
-        // The tree may belong to somebody else; nothing of it is run.
-        .args(["-c", "safe.directory=*", "-c", "core.fsmonitor=false"])
-        .arg("-C")
-        .arg(folder)
-        .args(arguments)
-        .output()
-        .ok()?;
-    output.status.success().then_some(output.stdout)
+    let answer = git.text(&["rev-parse", "--path-format=absolute", "--git-common-dir"]);
+    answer.map(PathBuf::from).into_iter().filter(|path| !path.starts_with(git.folder())).collect()
 }
 
 #[cfg(test)]

@@ -5,6 +5,7 @@ mod fetch;
 mod git;
 mod modes;
 mod patient;
+mod project_git;
 mod repository;
 mod tree;
 
@@ -12,5 +13,6 @@ pub use archive::unpack;
 pub use fetch::{Fetcher, fetch, fetch_url};
 pub use git::GitFacts;
 pub use modes::Modes;
+pub use project_git::ProjectGit;
 pub use repository::{CheckedOut, Checkout, check_repositories};
 pub use tree::{Tree, hash_tree};

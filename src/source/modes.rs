@@ -1,24 +1,23 @@
 //! The modes that files of a project count as having: those that git knows, where it knows the file.
 
 use std::collections::BTreeSet;
-use std::os::unix::ffi::OsStringExt;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
-use super::git;
+use super::ProjectGit;
 
 /// What git writes into a checkout depends on the mask of whoever checks out. What it remembers is whether a file is a
 /// program, and that is what counts here.
 pub struct Modes {
-    folder: PathBuf,
+    git: ProjectGit,
     /// Files that git tracks and the folders above them, once somebody asks.
     tracked: OnceLock<BTreeSet<PathBuf>>,
 }
 
 impl Modes {
-    /// Those of a project, whose folder is canonical.
-    pub fn new(folder: &Path) -> Modes {
-        Modes { folder: folder.to_owned(), tracked: OnceLock::new() }
+    /// Those of a project.
+    pub fn new(git: ProjectGit) -> Modes {
+        Modes { git, tracked: OnceLock::new() }
     }
 
     /// The mode that a file or folder with the mode `found` counts as having. Git is asked when there is a difference.
@@ -27,23 +26,20 @@ impl Modes {
         if found == counted {
             return found;
         }
-        let Ok(name) = path.strip_prefix(&self.folder) else { return found };
-        let tracked = self.tracked.get_or_init(|| tracked(&self.folder));
+        let Ok(name) = path.strip_prefix(self.git.folder()) else { return found };
+        let tracked = self.tracked.get_or_init(|| with_folders(self.git.tracked()));
         if tracked.contains(name) { counted } else { found }
     }
 }
 
-fn tracked(folder: &Path) -> BTreeSet<PathBuf> {
-    let listed = git::bytes(folder, &["ls-files", "-z", "--cached", "--", "."]).unwrap_or_default();
-    let files = listed.split(|byte| *byte == 0).filter(|name| !name.is_empty());
+fn with_folders(files: &[PathBuf]) -> BTreeSet<PathBuf> {
     let mut all = BTreeSet::new();
     for file in files {
-        let file = PathBuf::from(std::ffi::OsString::from_vec(file.to_vec()));
         // Those above a folder that is known are known.
         all.extend(
             file.ancestors().skip(1).take_while(|above| !all.contains(*above)).map(Path::to_owned).collect::<Vec<_>>(),
         );
-        all.insert(file);
+        all.insert(file.clone());
     }
     all
 }
@@ -68,7 +64,7 @@ mod tests {
             fs::write(folder.join(name), "x").unwrap();
         }
         git(&["add", "a"]);
-        let modes = Modes::new(&folder);
+        let modes = Modes::new(ProjectGit::new(&folder));
         for (name, is_folder, found, counted) in [
             ("a/b/tracked", false, 0o664, 0o644),
             ("a/b/tracked", false, 0o700, 0o755),
@@ -83,6 +79,7 @@ mod tests {
         }
         assert_eq!(modes.of(Path::new("/elsewhere"), false, 0o600), 0o600);
         let outside = tempfile::tempdir().unwrap();
-        assert_eq!(Modes::new(outside.path()).of(&outside.path().join("x"), false, 0o600), 0o600);
+        let modes = Modes::new(ProjectGit::new(outside.path()));
+        assert_eq!(modes.of(&outside.path().join("x"), false, 0o600), 0o600);
     }
 }

@@ -1,15 +1,21 @@
-//! The digest of a project's tree: paths, modes and contents of all files that git would not ignore.
+//! The digest of a project's tree: paths, modes and contents of all files that git tracks or would not ignore.
 
+use std::collections::BTreeSet;
 use std::fs;
+use std::io::ErrorKind;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::PermissionsExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 
 use ignore::{WalkBuilder, WalkState};
 
+use super::ProjectGit;
 use crate::domain::{Digest, Error, Result, ResultExt};
 use crate::store::FileDigests;
+
+/// Where xbuild puts what it makes.
+const DIST: &str = "dist";
 
 /// What a tree came to.
 #[derive(Debug, Clone, Copy)]
@@ -20,58 +26,148 @@ pub struct Tree {
     pub files: usize,
 }
 
-/// Hashes a tree. Follows git's rules for ignored files even where there is no repository; leaves out `.git` and the
-/// project's own `dist` folder. Reads only files whose size, times or inode changed.
+/// Hashes a project's tree: what git tracks, and what it would not ignore. Follows git's rules for ignored files even
+/// where there is no repository; leaves out `.git` and the project's own `dist` folder. Reads only files whose size, times
+/// or inode changed.
 ///
 /// # Errors
 /// An environment error when a file cannot be read.
-pub fn hash_tree(folder: &Path, digests: &FileDigests) -> Result<Tree> {
-    let dist = folder.join("dist");
-    let skipped = dist.clone();
-    let walk = WalkBuilder::new(folder)
-        .hidden(false)
-        .parents(true)
-        .require_git(false)
-        .git_global(false)
-        .ignore(false)
-        .threads(std::thread::available_parallelism().map_or(1, usize::from).min(8))
-        .filter_entry(move |entry| entry.file_name() != ".git" && entry.path() != skipped)
-        .build_parallel();
-    let entries: Mutex<Vec<(Vec<u8>, String)>> = Mutex::default();
-    let failure: Mutex<Option<Error>> = Mutex::default();
-    walk.run(|| {
-        Box::new(|entry| {
-            let line = entry.or_environment(|| "cannot list the project".into()).and_then(|entry| {
-                let path = entry.path();
-                let metadata =
-                    fs::symlink_metadata(path).or_environment(|| format!("cannot read {}", path.display()))?;
-                let name = path.strip_prefix(folder).unwrap_or(path).as_os_str().as_bytes().to_vec();
-                Ok(describe(path, &metadata, digests)?.map(|text| (name, text)))
-            });
-            match line {
-                Ok(line) => lock(&entries).extend(line),
-                Err(error) => {
-                    lock(&failure).get_or_insert(error);
-                    return WalkState::Quit;
-                }
-            }
-            WalkState::Continue
-        })
+pub fn hash_tree(git: &ProjectGit, digests: &FileDigests) -> Result<Tree> {
+    let folder = git.folder();
+    let listing = Listing { folder, digests };
+    let rules = Rules::of(git);
+    // git looks up what it tracks while the files are read.
+    let (found, tracked) = std::thread::scope(|scope| {
+        let tracked = scope.spawn(|| git.tracked());
+        (listing.walk(&[folder.to_owned()], rules), tracked.join().unwrap_or_default())
     });
-    if let Some(error) = lock(&failure).take() {
-        return Err(error);
+    let mut files = found?;
+    files.sort();
+    let known = |name: &Path| files.binary_search_by(|(known, _)| known[..].cmp(name.as_os_str().as_bytes())).is_ok();
+    let tracked = tracked.iter().map(PathBuf::as_path);
+    let hidden: Vec<&Path> = tracked.filter(|name| !name.starts_with(DIST) && !known(name)).collect();
+    let submodules = listing.hidden_submodules(&files, &hidden);
+    files.extend(listing.walk(&submodules, Rules::Repository)?);
+    for name in hidden {
+        files.extend(listing.tracked_file(name)?);
     }
-    let mut entries = std::mem::take(&mut *lock(&entries));
-    entries.sort();
-    let mut text = Vec::with_capacity(entries.len() * 128);
-    for (name, line) in &entries {
+    files.sort();
+    files.dedup();
+    let mut text = Vec::with_capacity(files.len() * 128);
+    for (name, line) in &files {
         // A name may hold line breaks, but no zero byte.
         text.extend_from_slice(name);
         text.push(0);
         text.extend_from_slice(line.as_bytes());
         text.push(b'\n');
     }
-    Ok(Tree { digest: Digest::of(&text), files: entries.len() })
+    Ok(Tree { digest: Digest::of(&text), files: files.len() })
+}
+
+/// Whose rules for ignored files hold in a folder.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Rules {
+    /// Those in the folder, which is no part of a repository.
+    Folder,
+    /// Those of the repository that begins there.
+    Repository,
+    /// Those of a repository that begins above, too.
+    Above,
+}
+
+impl Rules {
+    fn of(git: &ProjectGit) -> Rules {
+        match git.root() {
+            Some(root) if root == git.folder() => Rules::Repository,
+            // A repository above that tracks nothing here is another one's, as of a home folder: it may ignore everything
+            // that it does not know, and then no change would count.
+            Some(_) if !git.tracked().is_empty() => Rules::Above,
+            _ => Rules::Folder,
+        }
+    }
+}
+
+/// A name in the project, and what counts of the file.
+type Line = (Vec<u8>, String);
+
+struct Listing<'a> {
+    folder: &'a Path,
+    digests: &'a FileDigests,
+}
+
+impl Listing<'_> {
+    /// The files in folders that the rules do not hide.
+    fn walk(&self, folders: &[PathBuf], rules: Rules) -> Result<Vec<Line>> {
+        let Some((first, others)) = folders.split_first() else { return Ok(Vec::new()) };
+        let mut walk = WalkBuilder::new(first);
+        others.iter().for_each(|folder| _ = walk.add(folder));
+        let dist = self.folder.join(DIST);
+        let walk = walk
+            .hidden(false)
+            .parents(rules == Rules::Above)
+            // Rules end where a repository begins, which is looked for only then.
+            .require_git(rules != Rules::Folder)
+            .git_global(false)
+            .ignore(false)
+            .threads(std::thread::available_parallelism().map_or(1, usize::from).min(8))
+            .filter_entry(move |entry| entry.file_name() != ".git" && entry.path() != dist)
+            .build_parallel();
+        let lines: Mutex<Vec<Line>> = Mutex::default();
+        let failure: Mutex<Option<Error>> = Mutex::default();
+        walk.run(|| {
+            Box::new(|entry| {
+                let line = entry.or_environment(|| "cannot list the project".into()).and_then(|entry| {
+                    let path = entry.path();
+                    let metadata =
+                        fs::symlink_metadata(path).or_environment(|| format!("cannot read {}", path.display()))?;
+                    self.line(path, &metadata)
+                });
+                match line {
+                    Ok(line) => lock(&lines).extend(line),
+                    Err(error) => {
+                        lock(&failure).get_or_insert(error);
+                        return WalkState::Quit;
+                    }
+                }
+                WalkState::Continue
+            })
+        });
+        match lock(&failure).take() {
+            Some(error) => Err(error),
+            None => Ok(std::mem::take(&mut *lock(&lines))),
+        }
+    }
+
+    /// A file that git tracks, if it is there.
+    fn tracked_file(&self, name: &Path) -> Result<Option<Line>> {
+        let path = self.folder.join(name);
+        match fs::symlink_metadata(&path) {
+            Ok(metadata) => self.line(&path, &metadata),
+            Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => Ok(None),
+            Err(error) => Err(error).or_environment(|| format!("cannot read {}", path.display())),
+        }
+    }
+
+    /// Submodules that have some of the files that were hidden, and none of those that were found: the rules that hide a
+    /// submodule's folder are not its own, by which git looks at what is in it.
+    fn hidden_submodules(&self, found: &[Line], hidden: &[&Path]) -> Vec<PathBuf> {
+        let mut above = BTreeSet::new();
+        for file in hidden {
+            above.extend(file.ancestors().skip(1).take_while(|folder| !folder.as_os_str().is_empty()));
+        }
+        let is_hidden = |folder: &Path| {
+            let start = [folder.as_os_str().as_bytes(), b"/"].concat();
+            let place = found.partition_point(|(name, _)| *name < start);
+            !found.get(place).is_some_and(|(name, _)| name.starts_with(&start))
+        };
+        let folders = above.into_iter().filter(|folder| is_hidden(folder)).map(|folder| self.folder.join(folder));
+        folders.filter(|folder| folder.join(".git").exists()).collect()
+    }
+
+    fn line(&self, path: &Path, metadata: &fs::Metadata) -> Result<Option<Line>> {
+        let name = path.strip_prefix(self.folder).unwrap_or(path).as_os_str().as_bytes().to_vec();
+        Ok(describe(path, metadata, self.digests)?.map(|text| (name, text)))
+    }
 }
 
 /// What counts of a file: folders do not, as in git; of modes only whether it is a program.
@@ -96,31 +192,4 @@ fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::store::Store;
-
-    #[test]
-    fn what_git_ignores_does_not_count_and_all_else_does() {
-        let folder = tempfile::tempdir().unwrap();
-        let store = Store::open(&folder.path().join("store")).unwrap();
-        let project = folder.path().join("project");
-        fs::create_dir_all(project.join("dist")).unwrap();
-        fs::create_dir_all(project.join("odd \n 'name")).unwrap();
-        let hash = || {
-            let digests = FileDigests::load(&store, &project);
-            hash_tree(&project, &digests).unwrap().digest
-        };
-        fs::write(project.join(".gitignore"), "*.o\n").unwrap();
-        fs::write(project.join("odd \n 'name/a.c"), "int a;").unwrap();
-        let before = hash();
-        fs::write(project.join("a.o"), "object").unwrap();
-        fs::write(project.join("dist/a"), "output").unwrap();
-        assert_eq!(hash(), before);
-        fs::set_permissions(project.join("odd \n 'name/a.c"), fs::Permissions::from_mode(0o755)).unwrap();
-        let program = hash();
-        assert_ne!(program, before);
-        fs::rename(project.join("odd \n 'name/a.c"), project.join("b.c")).unwrap();
-        assert_ne!(hash(), program);
-    }
-}
+mod tests;

@@ -29,6 +29,7 @@ mod imports;
 mod libraries;
 mod nothing_to_do;
 mod plan;
+mod project_git;
 mod registries;
 mod repositories;
 mod run_lines;
