@@ -9,7 +9,7 @@ use crate::config::{BaseSource, Project};
 use crate::domain::{Arch, Error, Result, ResultExt};
 use crate::lint::{Finding, Shellcheck, check_dockerfile};
 use crate::plan::{Builders, Facts, Goal, Plan, ProjectImages, plan};
-use crate::source::GitFacts;
+use crate::source::{GitFacts, ProjectGit};
 
 /// A project's images, without what they are filled with.
 pub(super) struct ProjectDockerfiles {
@@ -35,7 +35,7 @@ impl ProjectDockerfiles {
             builders: Builders::Layers,
             machines: BTreeMap::new(),
             tree: None,
-            variables: variables(&project, &GitFacts::read(&project.folder, true)),
+            variables: variables(&project, &GitFacts::read(&ProjectGit::new(&project.folder), true)),
             epoch: 0,
             environment: BTreeMap::new(),
             time_limit: None,
