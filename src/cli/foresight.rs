@@ -9,7 +9,7 @@ use super::bases::Bases;
 use super::dockerfiles::{Dockerfiles, ImageKey};
 use super::image_inputs::{files, target};
 use super::setup::Loaded;
-use crate::domain::{Arch, Error, Result, ResultExt};
+use crate::domain::{Arch, Error, Result, ResultExt, without_password};
 use crate::engine::native::sandbox::Identity;
 use crate::engine::{Execution, StepResult, survey};
 use crate::image::{
@@ -123,7 +123,8 @@ impl Foreseer<'_> {
             run: &|_| Err(Error::bug("a plan runs nothing")),
             fetch: &|url, checksum| {
                 let there = checksum.map(|digest| (store.place(Bucket::Sources, &digest), digest));
-                there.filter(|(path, _)| path.exists()).ok_or_else(|| Unknown(format!("{url} is downloaded")).into())
+                let unknown = || Unknown(format!("{} is downloaded", without_password(url)));
+                there.filter(|(path, _)| path.exists()).ok_or_else(|| unknown().into())
             },
             repository: &|request| repository(store, request),
             secret: &|_| Ok(None),

@@ -6,7 +6,7 @@ use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use crate::domain::{Arch, Error, Result, ResultExt};
+use crate::domain::{Arch, Error, Result, ResultExt, without_passwords};
 
 use super::apt_conf::configuration;
 use super::mirror::no_apt;
@@ -227,10 +227,11 @@ impl Apt {
 pub(crate) fn complaints(stderr: &[u8]) -> String {
     let text = String::from_utf8_lossy(stderr);
     let marked: Vec<&str> = text.lines().filter(|line| line.starts_with("E: ") || line.starts_with("W: ")).collect();
-    match marked.is_empty() {
+    // apt keeps passwords to itself in most of what it says.
+    without_passwords(&match marked.is_empty() {
         true => text.trim().replace('\n', "; "),
         false => marked.join("; "),
-    }
+    })
 }
 
 #[cfg(test)]

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use crate::domain::{Error, Result, ResultExt};
+use crate::domain::{Error, Result, ResultExt, without_password, without_passwords};
 
 use super::Suite;
 
@@ -114,12 +114,6 @@ impl Mirrors {
     }
 }
 
-fn without_password(uri: &str) -> String {
-    let Some((scheme, rest)) = uri.split_once("://") else { return uri.to_owned() };
-    let (host, path) = rest.split_once('/').unwrap_or((rest, ""));
-    format!("{scheme}://{}/{path}", host.rsplit('@').next().unwrap_or(host))
-}
-
 /// The addresses that `apt-get update` would load, by the machine's own configuration, whoever wrote it in what format.
 fn machine_uris() -> Result<String> {
     // An empty state, so that no lock is taken and nothing that is there decides what is printed.
@@ -158,7 +152,10 @@ fn parse_named(text: &str) -> Result<(String, Option<String>)> {
     let main = parse_address(addresses.next().unwrap_or_default())?;
     let security = addresses.next().map(parse_address).transpose()?;
     match addresses.next() {
-        Some(_) => Err(Error::usage(format!("'{text}' is more than a mirror and its security mirror"))),
+        Some(_) => {
+            let text = without_passwords(text);
+            Err(Error::usage(format!("'{text}' is more than a mirror and its security mirror")))
+        }
         None => Ok((main, security)),
     }
 }
@@ -169,6 +166,7 @@ fn parse_address(text: &str) -> Result<String> {
     if scheme && text.bytes().all(legal) {
         Ok(text.trim_end_matches('/').to_owned())
     } else {
+        let text = without_password(text);
         Err(Error::usage(format!("'{text}' is not the address of a Debian mirror")).hint(HINT))
     }
 }

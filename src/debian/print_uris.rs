@@ -1,6 +1,6 @@
 //! What `apt-get install --print-uris` prints, as packages.
 
-use crate::domain::{Digest, Error, Result, ResultExt};
+use crate::domain::{Digest, Error, Result, ResultExt, without_passwords};
 
 use super::Package;
 
@@ -10,7 +10,7 @@ pub(crate) fn parse_print_uris(text: &str) -> Result<Vec<Package>> {
 }
 
 fn parse_line(line: &str) -> Result<Package> {
-    let strange = |what: &str| Error::environment(format!("apt-get printed {what}: {line}"));
+    let strange = |what: &str| Error::environment(format!("apt-get printed {what}: {}", without_passwords(line)));
     let (url, rest) = line[1..].split_once('\'').ok_or_else(|| strange("an address without an end"))?;
     let mut words = rest.split_ascii_whitespace();
     let (Some(file_name), Some(size), Some(hash)) = (words.next(), words.next(), words.next()) else {

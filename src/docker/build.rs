@@ -12,7 +12,7 @@ use super::client::pieces;
 use super::error::{broken, what_mends};
 use super::trace::{self, Told};
 use super::{Client, Network};
-use crate::domain::{Arch, Error, Result, Stream};
+use crate::domain::{Arch, Error, Result, Stream, without_passwords};
 
 /// A message longer than this is none.
 const LONGEST: usize = 16 << 20;
@@ -166,6 +166,8 @@ impl<'a> Progress<'a> {
     }
 
     fn tell(&mut self, stream: Stream, text: &str) {
+        // Builders repeat the addresses that they download from.
+        let text = &without_passwords(text);
         for line in text.lines().filter(|line| !line.trim().is_empty()) {
             if self.tail.len() == TAIL {
                 self.tail.pop_front();
@@ -200,7 +202,7 @@ impl<'a> Progress<'a> {
             self.tell(Stream::Stdout, &format!("{status}\n"));
         }
         if let Some(error) = message.error {
-            self.error = Some(error);
+            self.error = Some(without_passwords(&error));
         }
     }
 
@@ -283,6 +285,16 @@ mod tests {
         ]);
         assert_eq!(heard, "Stdout:Step 1/2 : FROM a\nStderr:oops\nStdout:Successfully built 00\n");
         assert!(end.is_ok());
+    }
+
+    #[test]
+    fn a_password_is_not_repeated() {
+        let (heard, end) = build(&[
+            r#"{"stream":"Step 2/2 : ADD http://me:secret@host/x /\n"}"#,
+            r#"{"error":"GET http://me:secret@host/x: 404"}"#,
+        ]);
+        assert_eq!(heard, "Stdout:Step 2/2 : ADD http://host/x /\n");
+        assert_eq!(end.unwrap_err().to_string(), "E: cannot build i: GET http://host/x: 404");
     }
 
     #[test]

@@ -6,7 +6,7 @@ use std::process::Command;
 use super::Finding;
 use super::finding::{BUILDERS, as_root};
 use crate::debian::Mirrors;
-use crate::domain::{Error, Result, ResultExt};
+use crate::domain::{Error, Result, ResultExt, without_password, without_passwords};
 
 const APT_HELPER: &str = "/usr/lib/apt/apt-helper";
 
@@ -43,7 +43,7 @@ pub(super) fn mirror() -> Finding {
     let named = std::env::var("XBUILD_DEBIAN_MIRROR").ok();
     let found = Mirrors::find(named.as_deref());
     let error = match found.and_then(|mirrors| answers(mirrors.main()).map(|()| mirrors)) {
-        Ok(mirrors) => return Finding::works(NAME, BUILDERS, format!("{} answers", mirrors.main())),
+        Ok(mirrors) => return Finding::works(NAME, BUILDERS, format!("{} answers", without_password(mirrors.main()))),
         Err(error) => error,
     };
     let finding = Finding::missing(NAME, BUILDERS, error.to_string());
@@ -72,6 +72,7 @@ fn answers(mirror: &str) -> Result<()> {
     }
     let words = String::from_utf8_lossy(&output.stderr);
     let line = words.lines().find(|line| line.starts_with("E:")).unwrap_or("apt-helper does not say why");
-    Err(Error::environment(format!("cannot load {address}: {}", line.trim_start_matches("E:").trim()))
+    let (address, line) = (without_password(&address), without_passwords(line.trim_start_matches("E:").trim()));
+    Err(Error::environment(format!("cannot load {address}: {line}"))
         .hint("set XBUILD_DEBIAN_MIRROR to a mirror that answers, or build with `--offline` from what the store has"))
 }

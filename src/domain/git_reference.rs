@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::{Error, Result};
+use super::{Error, Result, without_password};
 
 /// A repository, what of its history, and what of its tree: `https://host/x.git#reference:folder`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -23,7 +23,9 @@ impl GitReference {
     /// A repository whose address, reference or folder git could take for something else.
     pub fn parse(text: &str) -> Result<Option<GitReference>> {
         let (remote, fragment) = text.split_once('#').unwrap_or((text, ""));
-        let wrong = |what: &str| Error::usage(format!("{what} of the git repository '{}' is wrong", shown(text)));
+        let wrong = |what: &str| {
+            Error::usage(format!("{what} of the git repository '{}' is wrong", shown(&without_password(text))))
+        };
         let host = match remote.split_once("://") {
             Some((scheme @ ("http" | "https"), rest)) => {
                 let (path, query) = rest.split_once('?').map_or((rest, None), |(path, query)| (path, Some(query)));
@@ -31,7 +33,8 @@ impl GitReference {
                     return Ok(None);
                 }
                 if query.is_some() {
-                    let hint = format!("{scheme}://{path}#REFERENCE:FOLDER says what of it");
+                    let remote = without_password(&format!("{scheme}://{path}"));
+                    let hint = format!("{remote}#REFERENCE:FOLDER says what of it");
                     return Err(wrong("the query").hint(hint));
                 }
                 rest
@@ -84,7 +87,7 @@ impl GitReference {
 
 impl fmt::Display for GitReference {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.remote)?;
+        f.write_str(&without_password(&self.remote))?;
         match &self.reference {
             Some(reference) => write!(f, "#{reference}"),
             None => Ok(()),

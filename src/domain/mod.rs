@@ -15,6 +15,7 @@ mod image_name;
 mod image_reference;
 mod mount;
 mod name;
+mod password;
 mod time_limit;
 
 pub use arch::{Arch, ElfClass, ElfIdentity, Endianness};
@@ -32,4 +33,5 @@ pub use image_name::{ImageName, PlainName, SuffixStyle};
 pub use image_reference::ImageReference;
 pub use mount::Mount;
 pub use name::{Name, ParseNameError};
+pub use password::{without_password, without_passwords};
 pub use time_limit::TimeLimit;

@@ -1,11 +1,12 @@
-//! Downloads upstream archives; nothing enters the store that does not have its digest.
+//! Downloads upstream archives; nothing enters the store that does not have its digest. A whole address, which may have a
+//! password in it, is for the request alone.
 
 use std::io::Write;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::config::{SourceArchive, SourceOrigin};
-use crate::domain::{Digest, DigestWriter, Error, Event, Events, Result, ResultExt};
+use crate::domain::{Digest, DigestWriter, Error, Event, Events, Result, ResultExt, without_password};
 use crate::store::{Bucket, Source, Store};
 
 /// An archive larger than this is an accident.
@@ -41,9 +42,9 @@ pub async fn fetch(fetcher: &Fetcher<'_>, archive: &SourceArchive, step: &str) -
     let mut failures: Vec<String> = Vec::new();
     for origin in &archive.sources {
         let result = match address(fetcher, origin) {
-            Ok(url) => match download(fetcher, &url, Some(archive.sha256), step).await {
-                Ok(_) => return Ok((place, Some(Source { from: url, sha256: archive.sha256 }))),
-                Err(error) => format!("{url}: {error}"),
+            Ok(url) => match (without_password(&url), download(fetcher, &url, Some(archive.sha256), step).await) {
+                (from, Ok(_)) => return Ok((place, Some(Source { from, sha256: archive.sha256 }))),
+                (from, Err(error)) => format!("{from}: {error}"),
             },
             Err(error) => format!("{origin}: {error}"),
         };
@@ -71,11 +72,12 @@ pub async fn fetch_url(
             return Ok((place, digest));
         }
     }
+    let told = without_password(url);
     if fetcher.offline {
-        return Err(Error::environment(format!("{url} is to be downloaded, and --offline forbids it"))
+        return Err(Error::environment(format!("{told} is to be downloaded, and --offline forbids it"))
             .hint("with --checksum, it is taken from the store once it is there"));
     }
-    let found = download(fetcher, url, digest, step).await.context(|| url.to_owned())?;
+    let found = download(fetcher, url, digest, step).await.context(|| told)?;
     Ok((fetcher.store.place(Bucket::Sources, &found), found))
 }
 

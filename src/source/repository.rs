@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use super::patient;
-use crate::domain::{Digest, Error, GitReference, Result, ResultExt};
+use crate::domain::{Digest, Error, GitReference, Result, ResultExt, without_password, without_passwords};
 use crate::store::{Bucket, Damage, Store, mark_used, remove_tree, tree_digest, write_atomically};
 
 /// What git must know that it could learn from nobody else; each value holds for the programs that it starts too.
@@ -141,6 +141,7 @@ impl Checkout<'_> {
         let peeled = format!("{name}^{{}}");
         let answer = self.git(Path::new("/"), ["ls-remote", "--", remote, name, &peeled])?;
         choose(&answer, name).ok_or_else(|| {
+            let remote = without_password(remote);
             let error = Error::environment(format!("{remote} has no branch or tag '{name}'"));
             let short = name.len() >= 4 && name.bytes().all(|byte| byte.is_ascii_hexdigit());
             if short { error.hint("a commit is named by all of its 40 digits") } else { error }
@@ -204,7 +205,7 @@ impl Checkout<'_> {
         if output.status.success() {
             return Ok(String::from_utf8_lossy(&output.stdout).into_owned());
         }
-        let said = String::from_utf8_lossy(&output.stderr);
+        let said = without_passwords(&String::from_utf8_lossy(&output.stderr));
         let lines = said.lines().filter(|line| !line.trim().is_empty()).take(5);
         let said: Vec<String> = lines.map(|line| line.trim().escape_debug().to_string()).collect();
         let error = Error::environment(format!("git cannot fetch it: {}", said.join("; ")));

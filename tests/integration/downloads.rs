@@ -2,7 +2,7 @@
 
 use std::io::Write;
 
-use crate::support::{Answer, Server, Test, archive, host, sha256};
+use crate::support::{Answer, Reply, Server, Test, Web, archive, host, sha256};
 
 /// A tarball as upstream would release it: one folder with a script and a source.
 fn release() -> Vec<u8> {
@@ -175,4 +175,68 @@ fn a_component_may_be_an_archive() {
     test.write("xbuild.yaml", project(host()));
     test.xbuild(["binaries"]).run();
     assert_eq!(server.asked(), ["/tool.tar.gz"], "every target shares the component");
+}
+
+/// A server of one file that wants to know who asks.
+fn server_with_password(path: &'static str, bytes: Vec<u8>) -> Web {
+    Web::new(move |request, _| {
+        let known = request.headers.get("authorization").is_some_and(|header| header == "Basic bWU6c2VjcmV0");
+        match known && request.path == path {
+            true => Reply::new(200, bytes.clone()),
+            false => Reply::new(404, ""),
+        }
+    })
+}
+
+/// No file of the project's output has the password in it.
+fn assert_not_in_dist(test: &Test) {
+    for path in test.snapshot("dist").into_keys().filter(|path| path.is_file()) {
+        let bytes = std::fs::read(&path).expect("it is there");
+        assert!(!bytes.windows(6).any(|window| window == b"secret"), "the password is in {}", path.display());
+    }
+}
+
+#[test]
+fn a_password_is_for_the_request_alone() {
+    let (bytes, digest) = unique_release();
+    let server = server_with_password("/pool/tool.tar.gz", bytes);
+    let address = |place: &str| format!("http://me:secret@{}{place}", server.host());
+    let test = project(&digest, &[address("/gone.tar.gz"), address("/also-gone.tar.gz")]);
+    let run = |arguments: &[&str]| {
+        let run = test.xbuild_with(arguments).env("XBUILD_DEBIAN_MIRROR", address("")).run();
+        assert!(!(run.stdout + &run.stderr).contains("secret"), "{arguments:?}");
+    };
+    let gone = format!("http://{}/gone.tar.gz: cannot download", server.host());
+    let failed = test.xbuild(["binaries"]).status(3).stderr_contains(gone).run();
+    assert!(!failed.stderr.contains("secret"), "{}", failed.stderr);
+    run(&["plan", "--format", "json"]);
+    let text = std::fs::read_to_string(test.path().join("xbuild.yaml")).expect("it is there");
+    let mirror = "        - { debian: pool/tool.tar.gz }\n    command";
+    test.write("xbuild.yaml", text.replacen("    command", mirror, 1));
+    run(&["binaries"]);
+    let record = test.build_record();
+    let source = &record["steps"][format!("binary/hello/{}", host())]["source"];
+    assert_eq!(source["from"], format!("http://{}/pool/tool.tar.gz", server.host()));
+    assert_not_in_dist(&test);
+}
+
+#[test]
+fn an_image_tells_no_password_of_what_was_added() {
+    let server = server_with_password("/file", b"added".to_vec());
+    let test = Test::new()
+        .file(
+            "xbuild.yaml",
+            format!(
+                "version: 1\nname: sample\narches: [{}]\nimages: {{ app: {{ dockerfile: Dockerfile }} }}\n",
+                host()
+            ),
+        )
+        .file("Dockerfile", format!("FROM scratch\nADD http://me:secret@{}/file /\n", server.host()))
+        .without_builders();
+    let told = format!("http://{}/file has the digest", server.host());
+    let run = test.xbuild(["images", "-v"]).stderr_contains(told).run();
+    assert!(!run.stderr.contains("secret"), "{}", run.stderr);
+    assert_not_in_dist(&test);
+    let run = test.xbuild(["images", "--offline"]).status(3).stderr_contains("--offline forbids it").run();
+    assert!(!run.stderr.contains("secret"), "{}", run.stderr);
 }

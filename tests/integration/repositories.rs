@@ -117,6 +117,7 @@ fn hostile_addresses_are_refused() {
         ("https://localhost/x.git#--upload-pack=x", 5, "the reference '--upload-pack=x'"),
         ("https://localhost/x.git#main:../y", 5, "the folder '../y'"),
         ("https://localhost/x.git?a=b", 5, "the query"),
+        ("https://me:secret@localhost/x.git?a=b", 5, "the query of the git repository 'https://localhost/x.git?a=b'"),
         ("--checksum=sha256:12 https://localhost/x.git", 16, "'sha256:12' is no commit"),
     ] {
         let test = project(add);

@@ -10,7 +10,7 @@ use super::order::Order;
 use super::request::Request;
 use super::stack::Stack;
 use super::stage::FinishedStage;
-use crate::domain::{Digest, Error, Result};
+use crate::domain::{Digest, Error, Result, without_passwords};
 use crate::image::{
     BaseImage, BuiltLayer, Descriptor, History, ImageConfig, Layout, Manifest, Origin, Platform, SavedImage,
     compression, media_type, rfc3339,
@@ -91,7 +91,13 @@ fn history(saved: &ImageConfig) -> Vec<History> {
     if layers != saved.rootfs.diff_ids.len() {
         return Vec::new();
     }
-    saved.history.iter().map(|entry| History { created: None, ..entry.clone() }).collect()
+    let created_by = |entry: &History| match entry.created_by.as_deref() {
+        // As in xbuild's own builds, an address tells no password.
+        Some(text) if text.starts_with("ADD ") => Some(without_passwords(text)),
+        other => other.map(str::to_owned),
+    };
+    let told = |entry: &History| History { created: None, created_by: created_by(entry), ..entry.clone() };
+    saved.history.iter().map(told).collect()
 }
 
 /// Writes the configuration and the manifest of what an order came to.

@@ -1,6 +1,7 @@
 //! What the history of an image says of an instruction, in Docker's words.
 
 use super::settings::Settings;
+use crate::domain::without_password;
 use crate::image::{Copy, CopySource, Instruction, ParseError};
 
 /// The text, once the instruction was applied; `None` for one that leaves no line.
@@ -81,7 +82,8 @@ fn copy(copy: &Copy, settings: &Settings) -> Result<String, ParseError> {
         copy.sources.iter().partition(|source| matches!(source, CopySource::Path(_)));
     for source in paths.into_iter().chain(texts) {
         words.push(match source {
-            CopySource::Path(word) => settings.expand(word)?,
+            // Whoever has the image can read it.
+            CopySource::Path(word) => without_password(&settings.expand(word)?),
             CopySource::Heredoc(heredoc) => format!("<<{}", heredoc.name),
         });
     }

@@ -17,7 +17,7 @@ use super::rewritten::{Changes, Part};
 use super::settings::Settings;
 use super::stage::{FinishedStage, is_url};
 use super::wanted::Wanted;
-use crate::domain::{Arch, ContentDigest, Digest, Error, GitReference, Result, ResultExt};
+use crate::domain::{Arch, ContentDigest, Digest, Error, GitReference, Result, ResultExt, without_password};
 use crate::image::dockerfile::{Graph, PlannedStage};
 use crate::image::layer::{Content, Entries, Entry, Stamp, identity, write_tar};
 use crate::image::{
@@ -314,7 +314,8 @@ impl Needs<'_> {
         }
         if copy.checksum.is_none() {
             self.lasting = false;
-            let text = format!("{}: {text} is not pinned, so the engine is asked in every run", self.request.name);
+            let (name, text) = (self.request.name, without_password(text));
+            let text = format!("{name}: {text} is not pinned, so the engine is asked in every run");
             (self.services.tell)(Note::Warning(text));
         }
         Ok(true)

@@ -13,7 +13,7 @@ use super::settings::Settings;
 use super::stack::Stack;
 use super::users;
 use super::view::View;
-use crate::domain::{Arch, Error, GitReference, Result};
+use crate::domain::{Arch, Error, GitReference, Result, without_password};
 use crate::image::dockerfile::{Copy, CopyKind, Heredoc, Instruction, OnBuild, Source, Step, Word};
 use crate::image::{CopySource, History, Ignore, ImageConfig, Runtime, Scope};
 
@@ -215,7 +215,8 @@ impl StageBuild<'_> {
         let checksum = checksum.transpose()?;
         let (path, digest) = (self.services.fetch)(url, checksum).map_err(|error| word.span.place(error))?;
         if checksum.is_none() {
-            let text = format!("{}: {url} has the digest {digest}; pin it with --checksum={digest}", self.request.name);
+            let (name, url) = (self.request.name, without_password(url));
+            let text = format!("{name}: {url} has the digest {digest}; pin it with --checksum={digest}");
             (self.services.tell)(Note::Warning(text));
         }
         if instruction.unpack == Some(true) && super::add::is_archive(&path)? {
