@@ -88,7 +88,8 @@ fn read(build: &ImageBuild) -> Result<String> {
     fs::read_to_string(&build.dockerfile).or_usage(|| format!("cannot read {}", build.dockerfile.display()))
 }
 
-fn builds(plan: &Plan) -> BTreeMap<ImageKey, &ImageBuild> {
+/// The images of a plan.
+pub(super) fn builds(plan: &Plan) -> BTreeMap<ImageKey, &ImageBuild> {
     let mut found = BTreeMap::new();
     for step in &plan.steps {
         if let (Some(arch), Work::Image(build)) = (step.arch, &step.work) {

@@ -1,28 +1,36 @@
 //! `xbuild lint`
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use super::arguments::LintOptions;
+use super::lint_project::ProjectDockerfiles;
 use super::setup::Setup;
 use crate::domain::{Error, ErrorKind, Result, ResultExt};
 use crate::lint::{Finding, Shellcheck, check_dockerfile, check_script};
 
 pub(super) fn run(setup: &Setup<'_>, options: &LintOptions) -> Result<ExitCode> {
-    let files = if options.files.is_empty() { of_project(setup)? } else { options.files.clone() };
+    // Files that are named are taken as they are.
+    let project = options.files.is_empty().then(|| ProjectDockerfiles::of_project(setup)).transpose()?;
+    let files = match &project {
+        Some(project) => with_scripts(project.files())?,
+        None => options.files.clone(),
+    };
     let shellcheck = Shellcheck::find();
     let (mut values, mut text, mut failed) = (Vec::new(), String::new(), false);
     for path in &files {
         let content = fs::read_to_string(path).or_usage(|| format!("cannot read {}", path.display()))?;
-        let findings = match (is_script(path, &content), &shellcheck) {
-            (true, Some(shellcheck)) => check_script(&content, shellcheck)?,
-            (true, None) if options.files.is_empty() => continue,
-            (true, None) => {
+        let findings = match (is_script(path, &content), &shellcheck, &project) {
+            (true, Some(shellcheck), _) => check_script(&content, shellcheck)?,
+            (true, None, Some(_)) => continue,
+            (true, None, None) => {
                 return Err(Error::environment(format!("cannot check {}: there is no shellcheck", path.display()))
                     .hint("apt-get install shellcheck"));
             }
-            (false, _) => check_dockerfile(&content, shellcheck.as_ref())?,
+            (false, shellcheck, Some(project)) => project.check(path, shellcheck.as_ref())?,
+            (false, shellcheck, None) => check_dockerfile(&content, shellcheck.as_ref(), &|_| false)?,
         };
         for finding in findings.iter().filter(|finding| !options.ignore.contains(&finding.code)) {
             let Finding { line, column, code, level, message } = finding;
@@ -48,21 +56,14 @@ fn is_script(path: &Path, content: &str) -> bool {
     shell || path.extension().is_some_and(|extension| extension == "sh" || extension == "bash")
 }
 
-/// The Dockerfiles of the project's images, and the scripts that stand beside them.
-fn of_project(setup: &Setup<'_>) -> Result<Vec<PathBuf>> {
-    let project = setup.project(&[])?;
-    let mut files = Vec::new();
-    for image in project.images.values() {
-        files.push(image.dockerfile.clone());
-        let folder = image.dockerfile.parent().unwrap_or(Path::new("."));
+/// Dockerfiles, and the scripts that stand beside them.
+fn with_scripts(dockerfiles: BTreeSet<PathBuf>) -> Result<Vec<PathBuf>> {
+    let mut files = dockerfiles.clone();
+    for dockerfile in &dockerfiles {
+        let folder = dockerfile.parent().unwrap_or(Path::new("."));
         let entries = fs::read_dir(folder).or_usage(|| format!("cannot read {}", folder.display()))?;
         let paths = entries.flatten().map(|entry| entry.path());
         files.extend(paths.filter(|path| path.extension().is_some_and(|extension| extension == "sh")));
     }
-    files.sort();
-    files.dedup();
-    if files.is_empty() {
-        return Err(Error::usage("the project has no images").hint("name files: xbuild lint Dockerfile"));
-    }
-    Ok(files)
+    Ok(files.into_iter().collect())
 }

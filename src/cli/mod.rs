@@ -18,6 +18,7 @@ mod foresight;
 mod image_inputs;
 mod images;
 mod lint;
+mod lint_project;
 mod load;
 mod plan;
 mod run;

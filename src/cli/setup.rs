@@ -237,7 +237,7 @@ pub(super) fn epoch(git: &GitFacts) -> Result<u64> {
 }
 
 /// The project's variables, and those of git that it does not set itself.
-fn variables(project: &Project, git: &GitFacts) -> Variables {
+pub(super) fn variables(project: &Project, git: &GitFacts) -> Variables {
     let mut variables = project.variables.clone();
     for (name, value) in [("version", &git.version), ("revision", &git.revision)] {
         match value {

@@ -6,11 +6,16 @@ use super::{Finding, rules};
 use crate::domain::Result;
 use crate::image::{Dockerfile, ParseError};
 
-/// Checks a Dockerfile; its shell lines too where there is a shellcheck.
+/// Checks a Dockerfile; its shell lines too where there is a shellcheck. `own` tells the images that are made here: rules for
+/// those of others do not hold for them.
 ///
 /// # Errors
 /// A shellcheck that does not work. What is no Dockerfile is a finding of its own, `DL1000`.
-pub fn check_dockerfile(text: &str, shellcheck: Option<&Shellcheck>) -> Result<Vec<Finding>> {
+pub fn check_dockerfile(
+    text: &str,
+    shellcheck: Option<&Shellcheck>,
+    own: &dyn Fn(&str) -> bool,
+) -> Result<Vec<Finding>> {
     let file = match Dockerfile::parse(text) {
         Ok(file) => file,
         Err(ParseError { line, column, message, .. }) => {
@@ -18,7 +23,7 @@ pub fn check_dockerfile(text: &str, shellcheck: Option<&Shellcheck>) -> Result<V
             return Ok(vec![Finding { line, column, code, level, message }]);
         }
     };
-    let mut findings = rules::check(&file);
+    let mut findings = rules::check(&file, own);
     if let Some(shellcheck) = shellcheck {
         findings.extend(shellcheck.check_file(&file)?);
     }

@@ -4,7 +4,7 @@ use super::*;
 
 fn codes(text: &str) -> Vec<String> {
     let mut codes: Vec<String> =
-        check_dockerfile(text, None).unwrap().into_iter().map(|finding| finding.code).collect();
+        check_dockerfile(text, None, &|_| false).unwrap().into_iter().map(|finding| finding.code).collect();
     codes.retain(|code| code != "XB1001");
     codes.dedup();
     codes
@@ -80,8 +80,12 @@ fn bases_have_versions() {
     assert_eq!(codes("FROM debian:13 AS a\nFROM debian:13 AS A\n"), ["DL3024"]);
     assert_eq!(codes("ARG B=x\nFROM $B\n"), Vec::<String>::new());
     assert_eq!(codes("FROM scratch AS a\nFROM --platform=$BUILDPLATFORM a\n"), Vec::<String>::new());
-    let pinned = |text| check_dockerfile(text, None).unwrap().iter().any(|finding| finding.code == "XB1001");
+    let pinned =
+        |text| check_dockerfile(text, None, &|_| false).unwrap().iter().any(|finding| finding.code == "XB1001");
     assert!(pinned("FROM debian:13\n") && !pinned(&format!("FROM debian@sha256:{}\n", "0".repeat(64))));
+    // What the project makes itself has no version of somebody else's.
+    let own = check_dockerfile("FROM me/router AS a\nFROM debian\n", None, &|name| name == "me/router").unwrap();
+    assert!(own.iter().all(|finding| finding.line == 2), "{own:?}");
     assert_eq!(codes("FROM debian:13 AS a\nCOPY --from=a /x /x\n"), ["DL3023"]);
     // What a stage that is thrown away leaves behind is nobody's concern.
     assert_eq!(
@@ -100,10 +104,10 @@ fn comments_allow_what_a_rule_forbids() {
 
 #[test]
 fn findings_have_places() {
-    let findings = check_dockerfile("FROM debian:13\n\nCOPY a \\\n  b /c\n", None).unwrap();
+    let findings = check_dockerfile("FROM debian:13\n\nCOPY a \\\n  b /c\n", None, &|_| false).unwrap();
     let places: Vec<_> = findings.iter().map(|finding| (finding.line, finding.column, finding.code.as_str())).collect();
     assert_eq!(places, [(1, 6, "XB1001"), (4, 5, "DL3021")]);
-    let broken = check_dockerfile("FROM a:1\nRUM x\n", None).unwrap();
+    let broken = check_dockerfile("FROM a:1\nRUM x\n", None, &|_| false).unwrap();
     assert_eq!((broken[0].line, broken[0].code.as_str(), broken[0].level), (2, "DL1000", Level::Error));
 }
 
@@ -111,7 +115,7 @@ fn findings_have_places() {
 fn shellcheck_looks_at_run_lines_and_scripts() {
     let Some(shellcheck) = Shellcheck::find() else { return };
     let codes = |text: &str| -> Vec<String> {
-        let findings = check_dockerfile(text, Some(&shellcheck)).unwrap();
+        let findings = check_dockerfile(text, Some(&shellcheck), &|_| false).unwrap();
         findings.into_iter().filter(|finding| finding.code.starts_with("SC")).map(|finding| finding.code).collect()
     };
     assert!(codes(&format!("{BASE}RUN for f in $(ls *.x); do echo $f; done\n")).contains(&"SC2045".to_owned()));

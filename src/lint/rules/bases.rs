@@ -3,7 +3,7 @@
 use crate::image::Dockerfile;
 use crate::lint::{Finding, Level};
 
-pub(super) fn check(file: &Dockerfile) -> Vec<Finding> {
+pub(super) fn check(file: &Dockerfile, own: &dyn Fn(&str) -> bool) -> Vec<Finding> {
     let mut findings = Vec::new();
     let mut names: Vec<String> = Vec::new();
     for stage in &file.stages {
@@ -12,7 +12,7 @@ pub(super) fn check(file: &Dockerfile) -> Vec<Finding> {
         let mut add = |level, code, message: String| findings.push(Finding::new(from.image.span, level, code, message));
         // What a variable stands for is not known here.
         let foreign = image != "scratch" && !image.contains('$') && !names.contains(&image.to_lowercase());
-        if foreign && !image.contains('@') {
+        if foreign && !image.contains('@') && !own(image) {
             let tag = image.rsplit('/').next().and_then(|last| last.split_once(':')).map(|(_, tag)| tag);
             match tag {
                 None => add(Level::Warning, "DL3006", format!("give '{image}' a tag: what it is may change any day")),

@@ -9,9 +9,9 @@ mod settings;
 use super::Finding;
 use crate::image::Dockerfile;
 
-/// Everything that the rules find.
-pub(super) fn check(file: &Dockerfile) -> Vec<Finding> {
-    let mut findings = bases::check(file);
+/// Everything that the rules find; `own` tells the images that are made here.
+pub(super) fn check(file: &Dockerfile, own: &dyn Fn(&str) -> bool) -> Vec<Finding> {
+    let mut findings = bases::check(file, own);
     for (index, stage) in file.stages.iter().enumerate() {
         findings.extend(copies::check(file, index));
         findings.extend(settings::check(stage, index + 1 == file.stages.len()));
