@@ -6,12 +6,14 @@ use super::arguments::{PlanFormat, PlanOptions};
 use super::dockerfiles;
 use super::foresight;
 use super::setup::{ImageWish, Loaded, Setup};
-use crate::domain::{Name, Result, ResultExt};
+use crate::config::{Project, nearest};
+use crate::domain::{Error, Name, Result, ResultExt};
 use crate::engine::states;
 use crate::plan::{Format, Goal, Instructions, Plan, Work, plan, render};
 
 pub(super) fn run(setup: &Setup<'_>, options: &PlanOptions) -> Result<ExitCode> {
     let project = setup.project(&options.arch.arches)?;
+    options.names.iter().try_for_each(|name| check_name(&project, name))?;
     let (loaded, dockerfiles) = match project.images.is_empty() {
         true => (setup.load(project, false)?, None),
         false => setup.load_images(project, &ImageWish::default()).map(|(loaded, files)| (loaded, Some(files)))?,
@@ -52,6 +54,25 @@ pub(super) fn run(setup: &Setup<'_>, options: &PlanOptions) -> Result<ExitCode> 
     setup.print(&render(&whole, &states, &instructions, format)?)?;
     loaded.digests.save(&loaded.workshop.store)?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// Objects to what is neither an image's name nor a program's.
+fn check_name(project: &Project, name: &Name) -> Result<()> {
+    if project.images.contains_key(name) || project.binaries.contains_key(name) {
+        return Ok(());
+    }
+    let mut error = Error::usage(format!("the project has no image and no binary '{name}'"));
+    let names = || project.images.keys().chain(project.binaries.keys()).map(Name::as_str);
+    if let Some(near) = nearest(name.as_str(), names()) {
+        error = error.hint(format!("did you mean '{near}'?"));
+    }
+    let list = |what: &str, names: Vec<&str>| match names.is_empty() {
+        true => format!("no {what}"),
+        false => format!("the {what} {}", names.join(", ")),
+    };
+    let images = list("images", project.images.keys().map(Name::as_str).collect());
+    let binaries = list("binaries", project.binaries.keys().map(Name::as_str).collect());
+    Err(error.hint(format!("it has {images} and {binaries}")))
 }
 
 /// A single Dockerfile stands for itself; several have a line before each that tells them apart.

@@ -32,3 +32,4 @@ pub use structure_spec::{
 };
 pub use template::Variables;
 pub use toolchain::{Archive, Base, Bootstrap, Component, Emulators, TargetPackages, Targets, Toolchain};
+pub(crate) use yaml::nearest;
