@@ -11,7 +11,7 @@ use crate::image::export::{NamedImage, docker_archive, filesystem_folder, filesy
 use crate::image::{BuiltImage, Layout, MergedImage};
 use crate::plan::{ImageBuild, Plan, Work};
 
-/// A form, and where it goes: `type=TYPE,dest=PATH` as `docker build` has it.
+/// A form, and where it goes: `type=TYPE,dest=PATH`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Export {
     form: Form,
@@ -28,17 +28,23 @@ enum Form {
     Plugin(PathBuf),
 }
 
+const SYNTAX: &str = "type=docker|oci|tar|local|plugin,dest=PATH";
+
 impl FromStr for Export {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Export, String> {
         let (mut kind, mut place, mut config) = (None, None, None);
-        for pair in text.split(',') {
-            match pair.split_once('=') {
+        for part in text.split(',') {
+            match part.split_once('=') {
+                Some((name @ ("type" | "dest" | "config"), "")) => return Err(format!("{name}= has no value")),
                 Some(("type", value)) => kind = Some(value),
-                Some(("dest", value)) if !value.is_empty() => place = Some(PathBuf::from(value)),
-                Some(("config", value)) if !value.is_empty() => config = Some(PathBuf::from(value)),
-                _ => return Err("it is type=docker|oci|tar|local|plugin,dest=PATH".into()),
+                Some(("dest", "-")) => {
+                    return Err("dest=- is no place: outputs go to files, and standard output tells names".into());
+                }
+                Some(("dest", value)) => place = Some(PathBuf::from(value)),
+                Some(("config", value)) => config = Some(PathBuf::from(value)),
+                _ => return Err(format!("'{part}' is none of its parts: it is {SYNTAX}")),
             }
         }
         let form = match (kind, config) {
@@ -49,10 +55,12 @@ impl FromStr for Export {
             (Some("plugin"), Some(config)) => Form::Plugin(config),
             (Some("plugin"), None) => return Err("a plugin needs config=FILE, its description".into()),
             (Some("docker" | "oci" | "tar" | "local"), Some(_)) => return Err("config= belongs to type=plugin".into()),
-            (Some(_), _) => return Err("the types are docker, oci, tar, local and plugin".into()),
-            (None, _) => return Err("it has no type=".into()),
+            (Some(other), _) => {
+                return Err(format!("there is no type '{other}': there are docker, oci, tar, local and plugin"));
+            }
+            (None, _) => return Err(format!("it has no type=: it is {SYNTAX}")),
         };
-        let place = place.ok_or("it has no dest=")?;
+        let place = place.ok_or_else(|| format!("it has no dest=: it is {SYNTAX}"))?;
         Ok(Export { form, place })
     }
 }
