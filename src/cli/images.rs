@@ -10,12 +10,14 @@ use super::build::{build, publish};
 use super::engine_images;
 use super::export;
 use super::load::load;
+use super::secrets::SecretOption;
 use super::setup::{ImageWish, Setup, exit};
 use crate::domain::{Result, ResultExt};
 use crate::engine::native::sandbox::{Identity, enter_namespace};
 use crate::plan::{Goal, ProjectImages, plan};
 
 pub(super) async fn run(setup: &Setup<'_>, options: &ImagesOptions) -> Result<ExitCode> {
+    options.secret.iter().try_for_each(SecretOption::check)?;
     let project = setup.project(&options.selection.arch.arches)?;
     let wish = ImageWish {
         names: &options.selection.names,

@@ -13,6 +13,8 @@ pub(super) struct SecretOption {
     place: Place,
 }
 
+const SYNTAX: &str = "id=NAME,src=FILE or id=NAME,env=VARIABLE";
+
 #[derive(Debug, Clone)]
 enum Place {
     File(PathBuf),
@@ -25,17 +27,18 @@ impl FromStr for SecretOption {
     fn from_str(text: &str) -> Result<SecretOption, String> {
         let (mut id, mut file, mut variable, mut kind) = (None, None, None, None);
         for part in text.split(',') {
-            let (name, value) = part.split_once('=').ok_or_else(|| format!("'{part}' is not NAME=VALUE"))?;
+            let wrong = || format!("'{part}' is none of its parts: it is {SYNTAX}");
+            let (name, value) = part.split_once('=').ok_or_else(wrong)?;
             let slot = match name {
                 "id" => &mut id,
                 "src" | "source" => &mut file,
                 "env" => &mut variable,
                 "type" => &mut kind,
-                _ => return Err(format!("there is no '{name}'; there are id, src and env")),
+                _ => return Err(wrong()),
             };
             *slot = Some(value.to_owned());
         }
-        let id = id.filter(|id| !id.is_empty()).ok_or("it has no id")?;
+        let id = id.filter(|id| !id.is_empty()).ok_or_else(|| format!("it has no id: it is {SYNTAX}"))?;
         let place = match (file, variable, kind.as_deref()) {
             (Some(name), None, Some("env")) => Place::Variable(name),
             (Some(file), None, _) => Place::File(file.into()),
@@ -46,6 +49,23 @@ impl FromStr for SecretOption {
             (None, None, _) => Place::File(id.clone().into()),
         };
         Ok(SecretOption { id, place })
+    }
+}
+
+impl SecretOption {
+    /// Objects to a file that cannot be read, before anything is built.
+    ///
+    /// # Errors
+    /// A usage error that names the file.
+    pub(super) fn check(&self) -> Result<()> {
+        let Place::File(path) = &self.place else { return Ok(()) };
+        let readable = match path.is_dir() {
+            true => Err(nix::Error::EISDIR),
+            // Opening might wait, or take what is in a pipe.
+            false => nix::unistd::access(path, nix::unistd::AccessFlags::R_OK),
+        };
+        let failed = || format!("cannot read the secret '{}' from {}", self.id, path.display());
+        readable.map_err(std::io::Error::from).or_usage(failed)
     }
 }
 
@@ -121,7 +141,9 @@ mod tests {
         assert_eq!(secrets.find("a").unwrap().unwrap(), b"hush\n");
         assert!(secrets.find("b").unwrap_err().to_string().contains("XBUILD_TEST_IS_NOT_SET is not set"));
         assert!(secrets.find("c").unwrap().is_none());
-        for wrong in ["", "src=x", "id=", "id=a,src=b,env=c", "id=a,x=b"] {
+        assert!("id=d,src=/nonexistent".parse::<SecretOption>().unwrap().check().is_err());
+        assert!(secrets.0.iter().all(|secret| secret.check().is_ok()));
+        for wrong in ["", "x", "src=x", "id=", "id=a,src=b,env=c", "id=a,x=b"] {
             assert!(wrong.parse::<SecretOption>().is_err(), "{wrong}");
         }
     }
