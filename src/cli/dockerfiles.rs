@@ -5,6 +5,7 @@ use std::fs;
 
 use super::arguments::BuiltBy;
 use super::image_inputs::build_arch;
+use super::misspelt::doubt;
 use super::setup::{ImageWish, Loaded};
 use super::test_files::TestFile;
 use crate::config::{Expanded, Expansion};
@@ -26,6 +27,8 @@ pub(super) struct Dockerfiles {
     pub(super) bases: BTreeMap<ImageKey, BTreeSet<ImageKey>>,
     /// The images from elsewhere that each of them takes something from.
     pub(super) external: BTreeMap<ImageKey, BTreeSet<BaseName>>,
+    /// What is said of those among them that cannot be had.
+    pub(super) doubts: BTreeMap<BaseName, String>,
     /// Those that run commands of another architecture than the machine's.
     pub(super) emulated: BTreeSet<ImageKey>,
     /// What each of them is tested by.
@@ -150,12 +153,18 @@ impl Walk<'_> {
         let build_arch = build_arch(self.facts, key.1, self.wish.built_by);
         let references = references(&file, build, key.1, build_arch).map_err(in_file)?;
         for (span, name, arch) in references.images {
-            let found = self.images.find(&name, arch);
-            match found.context(|| format!("{}:{}:{}", build.dockerfile.display(), span.line, span.column))? {
+            let place = || format!("{}:{}:{}", build.dockerfile.display(), span.line, span.column);
+            match self.images.find(&name, arch).context(place)? {
                 Some(image) => _ = bases.insert((image.clone(), arch)),
                 None => {
                     check_placeholders(build, span, &name)?;
-                    external.insert(BaseName { name, arch });
+                    let stages = file.stages.iter().filter_map(|stage| stage.from.name.as_deref());
+                    let others = stages.chain(self.builds.keys().map(|(image, _)| image.as_str()));
+                    let base = BaseName { name, arch };
+                    if let Some(doubt) = doubt(&place(), &base.name, others) {
+                        self.found.doubts.insert(base.clone(), doubt);
+                    }
+                    external.insert(base);
                 }
             }
         }

@@ -10,6 +10,7 @@ use super::build::{build, publish};
 use super::engine_images;
 use super::export;
 use super::load::load;
+use super::misspelt;
 use super::secrets::SecretOption;
 use super::setup::{ImageWish, Setup, exit};
 use crate::domain::{Result, ResultExt};
@@ -42,6 +43,7 @@ pub(super) async fn run(setup: &Setup<'_>, options: &ImagesOptions) -> Result<Ex
         return enter_namespace(&Identity::detect()).map_err(engine_images::or_by_engine);
     }
     let built = build(&loaded, &plan, &goal).await?;
+    misspelt::warn(&loaded, &dockerfiles, &built.execution);
     let images = ProjectImages::of(&plan)?;
     let mut assembly = Assembly::new(&loaded, &built.execution, &dockerfiles, &images, options)?;
     assembly.run(&plan)?;

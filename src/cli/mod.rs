@@ -20,6 +20,7 @@ mod images;
 mod lint;
 mod lint_project;
 mod load;
+mod misspelt;
 mod plan;
 mod run;
 mod secrets;
