@@ -149,8 +149,7 @@ impl Project {
         let folder = folder.canonicalize().or_usage(|| format!("there is no folder {}", folder.display()))?;
         let path = options.file.clone().unwrap_or_else(|| folder.join("xbuild.yaml"));
         if !path.exists() {
-            return Err(Error::usage(format!("there is no project file {}", path.display()))
-                .hint("name the project's folder with -C DIR, or its file with -f FILE"));
+            return Err(no_file(options, &folder, &path));
         }
         let name = path.display().to_string();
         let file = ProjectFile::parse(&name, &yaml::read(&path)?)?;
@@ -201,6 +200,20 @@ impl Project {
     /// A usage error that lists what there is.
     pub fn check_component(&self, name: &Name) -> Result<()> {
         check_component(&self.toolchain, name)
+    }
+}
+
+/// The error for a project without its file.
+fn no_file(options: &ProjectOptions, folder: &Path, path: &Path) -> Error {
+    let whole = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
+    let error = Error::usage(format!("there is no project file {}", whole.display()));
+    match &options.file {
+        None => error.hint("name the project's folder with -C DIR, or its file with -f FILE"),
+        Some(file) if folder.join(file).exists() => {
+            let text = format!("-f is relative to the current folder: -f {}", options.folder.join(file).display());
+            error.hint(text)
+        }
+        Some(_) => error.hint("-f is relative to the current folder; without it the file is xbuild.yaml in -C DIR"),
     }
 }
 
