@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use super::examples;
 use super::export::Export;
 use super::secrets::{AgentOption, SecretOption};
 use crate::config::Passing;
@@ -13,7 +14,7 @@ use crate::report::{Colour, Verbosity};
 
 /// Cross-builds programs and multi-architecture images.
 #[derive(Debug, Parser)]
-#[command(name = "xbuild", version, max_term_width = 100, after_help = EXAMPLES)]
+#[command(name = "xbuild", version, max_term_width = 100, after_help = examples::XBUILD)]
 pub(super) struct Arguments {
     #[command(flatten)]
     pub(super) global: Global,
@@ -21,26 +22,13 @@ pub(super) struct Arguments {
     pub(super) verb: Verb,
 }
 
-const EXAMPLES: &str = "\
-Examples:
-  xbuild toolchain --arch s390x        prepare the builder for one architecture
-  xbuild binaries                      build every program for every architecture into dist/
-  xbuild binaries router --arch arm64  build one program for one architecture
-  xbuild test                          run the programs' tests, foreign ones under QEMU
-  xbuild images                        package everything into dist/images
-  xbuild plan                          show what would be done, and why
-  xbuild doctor                        say what works on this machine, and what mends the rest
-
-Exit codes:
-  0 done, 1 the build or a test failed, 2 usage or configuration, 3 environment,
-  4 registry, 70 a bug in xbuild, 130 interrupted";
-
 #[derive(Debug, Args)]
+#[command(next_help_heading = "Global options")]
 pub(super) struct Global {
-    /// The project's folder
+    /// The project's folder, which paths in its file are relative to [default: the current one]
     #[arg(short = 'C', value_name = "DIR", default_value = ".", global = true, hide_default_value = true)]
     pub(super) folder: PathBuf,
-    /// The project's file [default: DIR/xbuild.yaml]
+    /// The project's file, relative to the current folder [default: DIR/xbuild.yaml]
     #[arg(short = 'f', long = "file", value_name = "FILE", global = true)]
     pub(super) file: Option<PathBuf>,
     /// Give a variable of the project a value; XBUILD_<NAME> in the environment does the same
@@ -49,16 +37,16 @@ pub(super) struct Global {
     /// Let commands see a variable: NAME as it is here, or NAME=VALUE
     #[arg(short = 'e', long = "env", value_name = "NAME[=VALUE]", value_parser = parse_passing, global = true)]
     pub(super) environment: Vec<Passing>,
-    /// What runs commands: native, docker, docker=ENDPOINT for an address or a context, or host for the machine's own compilers [default: native where the kernel allows it]
+    /// What runs commands: native, docker, docker=ENDPOINT for an address or a context, or host for the machine's own compilers [env: XBUILD_ENGINE] [default: native where the kernel allows it]
     #[arg(long, value_name = "ENGINE", value_parser = parse_engine, global = true)]
     pub(super) engine: Option<EngineChoice>,
-    /// Build for a platform on another machine's engine, a context or an address; several share the work
+    /// Build for a platform on another machine's engine, a context or an address; several share the work [env: XBUILD_BUILDERS]
     #[arg(long, value_name = "PLATFORM=ENGINE,..", value_delimiter = ',', value_parser = parse_builder, global = true)]
     pub(super) builders: Vec<BuilderChoice>,
     /// Processors to use [default: all]
     #[arg(short = 'j', long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..), global = true)]
     pub(super) jobs: Option<u16>,
-    /// Kill commands that run for longer, as in 90s, 10m or 2h [default: never]
+    /// Kill commands of builds, tests and RUN lines that run for longer, as in 90s, 10m or 2h [default: never]
     #[arg(long, value_name = "TIME", value_parser = parse_time_limit, global = true)]
     pub(super) time_limit: Option<TimeLimit>,
     /// Download nothing
@@ -106,26 +94,37 @@ enum ColourChoice {
 #[derive(Debug, Subcommand)]
 pub(super) enum Verb {
     /// Prepare builders, or look at toolchains
+    #[command(after_help = examples::TOOLCHAIN)]
     Toolchain(ToolchainOptions),
     /// Cross-build programs into dist/<arch>/
+    #[command(after_help = examples::BINARIES)]
     Binaries(Selection),
     /// Run the programs' tests, foreign ones under QEMU
+    #[command(after_help = examples::TEST)]
     Test(TestOptions),
     /// Package programs into images in dist/images
+    #[command(after_help = examples::IMAGES)]
     Images(ImagesOptions),
     /// Look for mistakes in Dockerfiles and scripts
+    #[command(after_help = examples::LINT)]
     Lint(LintOptions),
     /// Run a command in a builder, in the project's tree
+    #[command(after_help = examples::RUN)]
     Run(RunOptions),
     /// Open a shell in a builder, in the project's tree
+    #[command(after_help = examples::SHELL)]
     Shell(BuilderOptions),
     /// Show every step: its key, its state, what runs
+    #[command(after_help = examples::PLAN)]
     Plan(PlanOptions),
     /// Show facts of programs: machine, linkage, C library, and more
+    #[command(after_help = examples::VERIFY)]
     Verify(VerifyOptions),
     /// Say what works on this machine, and what mends the rest
+    #[command(after_help = examples::DOCTOR)]
     Doctor,
     /// Look at the store, clean it, check it
+    #[command(after_help = examples::CACHE)]
     Cache(CacheOptions),
 }
 
@@ -223,6 +222,7 @@ pub(super) enum ToolchainVerb {
     /// List the toolchains there are
     Ls,
     /// Show a toolchain's definition
+    #[command(after_help = examples::TOOLCHAIN_SHOW)]
     Show {
         /// The toolchain
         #[arg(value_name = "TOOLCHAIN", value_parser = parse_name)]
@@ -340,6 +340,7 @@ pub(super) enum CacheVerb {
     /// Show what the store holds
     Ls,
     /// Remove what is left over, and what was not used for a while
+    #[command(after_help = examples::CACHE_GC)]
     Gc {
         /// Days without use after which something goes
         #[arg(long, value_name = "DAYS", default_value_t = 30)]

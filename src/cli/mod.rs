@@ -13,6 +13,7 @@ mod dockerfiles;
 mod doctor;
 mod engine_images;
 mod examine;
+mod examples;
 mod export;
 mod foresight;
 mod image_inputs;
