@@ -11,7 +11,7 @@ use crate::domain::{Error, ImageReference, Result};
 
 /// A base as typed: just one of `layout`, `image` and `bootstrap`.
 #[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, expecting = "a map with `layout`, `image` or `bootstrap`")]
 pub struct BaseFile {
     /// A folder of the project in the OCI image layout.
     pub layout: Option<String>,
@@ -25,7 +25,7 @@ pub struct BaseFile {
 
 /// A root file system of packages.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, expecting = "a map with `suite`, `packages` and the like")]
 pub struct RootFilesystem {
     /// The release.
     pub suite: String,
@@ -86,7 +86,7 @@ pub enum BaseSource {
 
 /// What is to be known of a registry.
 #[derive(Debug, Clone, Default, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, expecting = "a map with `insecure`")]
 pub struct RegistryFile {
     /// Whether it is spoken to without TLS; when absent, if it is on this machine.
     pub insecure: Option<bool>,

@@ -4,6 +4,7 @@ mod base;
 mod catalogue;
 mod choice;
 mod expansion;
+mod format_version;
 mod given;
 mod image;
 mod map;

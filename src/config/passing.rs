@@ -3,14 +3,13 @@
 use std::fmt;
 use std::str::FromStr;
 
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer};
 
-use crate::domain::Error;
+use crate::domain::{Error, from_text};
 
 /// `NAME` passes a variable on with the value that it has, and not at all where it has none: what the builder says stays
 /// then. `NAME=VALUE` sets it.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-#[serde(try_from = "String")]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Passing {
     name: String,
     value: Option<String>,
@@ -41,11 +40,9 @@ impl FromStr for Passing {
     }
 }
 
-impl TryFrom<String> for Passing {
-    type Error = Error;
-
-    fn try_from(text: String) -> Result<Passing, Error> {
-        text.parse()
+impl<'de> Deserialize<'de> for Passing {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Passing, D::Error> {
+        from_text(deserializer, "NAME or NAME=VALUE", |text| text.parse().map_err(|error: Error| error.with_hints()))
     }
 }
 

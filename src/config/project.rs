@@ -219,13 +219,14 @@ fn no_file(options: &ProjectOptions, folder: &Path, path: &Path) -> Error {
 
 fn resolve(file: ProjectFile, folder: PathBuf, variables: Variables) -> Result<Project> {
     let catalogue = Catalogue::of_project(&folder);
-    let toolchain = catalogue.toolchain(&file.toolchain)?;
+    let toolchain = catalogue.toolchain(&file.toolchain).context(|| "toolchain".into())?;
     let arches = if file.arches.is_empty() { toolchain.arches.clone() } else { file.arches.clone() };
-    let arches = choose(&arches, &toolchain.arches, || format!("toolchain {}", file.toolchain))?;
+    let owner = || format!("toolchain {}", file.toolchain);
+    let arches = choose(&arches, &toolchain.arches, owner).context(|| "arches".into())?;
     let mut binaries = BTreeMap::new();
     for (name, binary) in file.binaries {
-        let resolved = resolve_binary(&name, binary, &file.go, &catalogue, &toolchain, &arches);
-        binaries.insert(name.clone(), resolved.context(|| format!("binary '{name}'"))?);
+        let resolved = resolve_binary(&name, binary, &file.go, &catalogue, &toolchain, &arches)?;
+        binaries.insert(name, resolved);
     }
     let mut outputs: BTreeMap<&Name, &Name> = BTreeMap::new();
     for (name, binary) in &binaries {
@@ -290,18 +291,21 @@ fn resolve_binary(
     toolchain: &Toolchain,
     project_arches: &[Arch],
 ) -> Result<Binary> {
+    let whole = || format!("binaries.{name}");
+    let key = |part: &str| format!("binaries.{name}.{part}");
     let mut env = file.env;
     let mut components = file.components;
     let (origin, linkage) = match (file.go, file.command) {
         (Some(go), None) => {
             if !file.outputs.is_empty() {
-                return Err(Error::usage(format!("'outputs' goes with 'command'; a Go program is '{name}'")));
+                let text = format!("'outputs' goes with 'command'; a Go program is '{name}'");
+                return Err(Error::usage(text)).context(whole);
             }
             add_component(&mut components, "go");
             for (variable, value) in defaults.env.iter().chain(&go.env) {
                 env.insert(variable.clone(), value.clone());
             }
-            let build = resolve_go(go, defaults)?;
+            let build = resolve_go(go, defaults).context(|| key("go"))?;
             let linkage = build.statically_linked.then_some(true);
             (Origin::Go(build), linkage)
         }
@@ -310,15 +314,14 @@ fn resolve_binary(
             if outputs.is_empty() {
                 outputs.insert(name.clone(), name.to_string());
             }
-            for path in outputs.values() {
-                relative(path)?;
-            }
+            outputs.values().try_for_each(|path| relative(path)).context(|| key("outputs"))?;
             (Origin::Command { command, outputs }, None)
         }
-        (Some(_), Some(_)) => return Err(Error::usage("it has both 'go' and 'command'")),
+        (Some(_), Some(_)) => return Err(Error::usage("it has both 'go' and 'command'")).context(whole),
         (None, None) => {
-            return Err(Error::usage("it has neither 'go' nor 'command'")
-                .hint("`go: { package: ./cmd/x }` builds a Go program, `command: make x` anything else"));
+            let error = Error::usage("it has neither 'go' nor 'command'")
+                .hint("`go: { package: ./cmd/x }` builds a Go program, `command: make x` anything else");
+            return Err(error).context(whole);
         }
     };
     if file.docker.is_some() {
@@ -327,13 +330,13 @@ fn resolve_binary(
     if file.ssh {
         add_component(&mut components, "ssh");
     }
-    for component in &components {
-        check_component(toolchain, component)?;
-    }
+    let check = |component: &Name| check_component(toolchain, component);
+    components.iter().try_for_each(check).context(|| key("components"))?;
+    let libraries = file.libs.iter().map(|text| library(catalogue, text)).collect::<Result<_>>();
     Ok(Binary {
         origin,
         source: file.source,
-        libraries: file.libs.iter().map(|text| library(catalogue, text)).collect::<Result<_>>()?,
+        libraries: libraries.context(|| key("libs"))?,
         components,
         statically_linked: file.statically_linked.or(linkage),
         glibc: file.glibc,
@@ -342,7 +345,7 @@ fn resolve_binary(
         time_limit: file.time_limit,
         docker: file.docker,
         ssh: file.ssh,
-        arches: choose(&file.arches, project_arches, || "project".into())?,
+        arches: choose(&file.arches, project_arches, || "project".into()).context(|| key("arches"))?,
         test: file.test,
     })
 }
@@ -377,7 +380,7 @@ fn library(catalogue: &Catalogue, text: &str) -> Result<LibraryChoice> {
         Some((name, version)) => (name, Some(version)),
         None => (text, None),
     };
-    let name: Name = name.parse().or_usage(|| "libs".into())?;
+    let name: Name = name.parse().or_usage(|| format!("'{text}' is no library"))?;
     let recipe = catalogue.recipe(&name)?;
     let (version, source) = recipe.version(version).context(|| format!("library '{name}'"))?;
     let (version, source) = (version.clone(), source.clone());

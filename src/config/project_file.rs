@@ -5,16 +5,17 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 
 use super::base::{BaseFile, RegistryFile};
+use super::format_version::FormatVersion;
 use super::image::{ImageList, NamingFile, PerArch};
 use super::{Passing, SourceArchive, map, yaml};
-use crate::domain::{Arch, DockerAccess, EngineChoice, Error, GlibcVersion, Name, Result, TimeLimit};
+use crate::domain::{Arch, DockerAccess, EngineChoice, GlibcVersion, Name, Result, TimeLimit};
 
 /// The whole file. Values with `{{ }}` are templates.
 #[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, expecting = "a map with `version`, `name`, and what is to be built")]
 pub struct ProjectFile {
-    /// Version of this format: 1.
-    pub version: u8,
+    /// Version of this format.
+    pub version: FormatVersion,
     /// The project's name.
     pub name: Name,
     /// Name of a toolchain.
@@ -62,7 +63,7 @@ fn default_toolchain() -> Name {
 
 /// One program, or several from one command.
 #[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, expecting = "a map with `go` or `command`, and what else there is to a binary")]
 pub struct BinaryFile {
     /// Built by `go build`.
     pub go: Option<GoFile>,
@@ -106,7 +107,7 @@ pub struct BinaryFile {
 
 /// How `go build` is called.
 #[derive(Debug, Clone, Default, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, expecting = "a map with `package`, `tags`, `ldflags` and the like")]
 pub struct GoFile {
     /// As in `./cmd/router`.
     pub package: Option<String>,
@@ -132,10 +133,6 @@ impl ProjectFile {
     /// # Errors
     /// A usage error with file, line and column.
     pub fn parse(file: &str, text: &str) -> Result<ProjectFile> {
-        let project: ProjectFile = yaml::parse(file, text)?;
-        if project.version != 1 {
-            return Err(Error::usage(format!("{file}: version {} is not known, only 1", project.version)));
-        }
-        Ok(project)
+        yaml::parse(file, text)
     }
 }

@@ -24,7 +24,11 @@ pub(super) fn parse<T: DeserializeOwned>(name: &str, text: &str) -> Result<T> {
             Some(end) => &message[..end],
             None => &message,
         };
-        let error = Error::usage(format!("{place}: {}", said.replace('`', "'")));
+        // Hints of xbuild's own errors come on lines of their own.
+        let mut lines = said.split("\nhint: ");
+        // There is no unit in YAML, only nothing.
+        let text = lines.next().unwrap_or_default().replace('`', "'").replace(": unit value,", ": nothing,");
+        let error = lines.fold(Error::usage(format!("{place}: {text}")), Error::hint);
         match suggestion(said) {
             Some(key) => error.hint(format!("did you mean '{key}'?")),
             None => error,

@@ -5,7 +5,7 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use super::{Error, Result};
+use super::{Error, Result, from_text};
 
 /// A target architecture that xbuild builds for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -252,9 +252,8 @@ impl Serialize for Arch {
 
 impl<'de> Deserialize<'de> for Arch {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Arch, D::Error> {
-        let text = String::deserialize(deserializer)?;
-        Arch::find(&text).ok_or_else(|| {
-            serde::de::Error::custom(format!("unknown architecture '{text}', there are {}", Arch::names()))
+        from_text(deserializer, "an architecture", |text| {
+            Arch::find(text).ok_or_else(|| format!("unknown architecture '{text}', there are {}", Arch::names()))
         })
     }
 }

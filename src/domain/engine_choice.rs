@@ -3,13 +3,12 @@
 use std::fmt;
 use std::str::FromStr;
 
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer};
 
-use super::Error;
+use super::{Error, from_text};
 
 /// What is to run commands.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-#[serde(try_from = "String")]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum EngineChoice {
     /// xbuild itself, in namespaces.
     Native,
@@ -34,11 +33,9 @@ impl FromStr for EngineChoice {
     }
 }
 
-impl TryFrom<String> for EngineChoice {
-    type Error = Error;
-
-    fn try_from(text: String) -> Result<EngineChoice, Error> {
-        text.parse()
+impl<'de> Deserialize<'de> for EngineChoice {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<EngineChoice, D::Error> {
+        from_text(deserializer, "an engine", |text| text.parse().map_err(|error: Error| error.with_hints()))
     }
 }
 

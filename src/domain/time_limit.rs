@@ -4,13 +4,12 @@ use std::fmt;
 use std::str::FromStr;
 use std::time::Duration;
 
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer};
 
-use super::Error;
+use super::{Error, from_text};
 
 /// A whole number of seconds, minutes or hours: `90s`, `10m`, `2h`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
-#[serde(try_from = "String")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct TimeLimit(Duration);
 
 impl TimeLimit {
@@ -39,11 +38,11 @@ impl FromStr for TimeLimit {
     }
 }
 
-impl TryFrom<String> for TimeLimit {
-    type Error = Error;
-
-    fn try_from(text: String) -> Result<TimeLimit, Error> {
-        text.parse()
+impl<'de> Deserialize<'de> for TimeLimit {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<TimeLimit, D::Error> {
+        from_text(deserializer, "a time such as 90s, 10m or 2h", |text| {
+            text.parse().map_err(|error: Error| error.with_hints())
+        })
     }
 }
 

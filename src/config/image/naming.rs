@@ -6,7 +6,7 @@ use crate::domain::{PlainName, SuffixStyle};
 
 /// `naming:` of a project and of an image, as typed.
 #[derive(Debug, Clone, Copy, Default, Deserialize)]
-#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+#[serde(deny_unknown_fields, rename_all = "kebab-case", expecting = "a map with `style`, `plain` or `content-tag`")]
 pub(in crate::config) struct NamingFile {
     /// Where the architecture stands.
     style: Option<SuffixStyle>,
