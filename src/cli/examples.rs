@@ -4,17 +4,17 @@ pub(super) const XBUILD: &str = "\
 Examples:
   xbuild toolchain -a s390x   prepare one builder
   xbuild binaries             build all programs into dist/
-  xbuild binaries -a arm64    for one architecture
+  xbuild binaries -a arm64    those for one architecture
   xbuild test                 run the programs' tests
   xbuild images               package all in dist/images
-  xbuild plan                 show what would be done, and why
+  xbuild plan                 show what would be done
   xbuild doctor               say what works here
 
 Exit codes:
   0 done, 1 the build or a test failed, 2 usage or
   configuration, 3 environment, 4 registry, 70 a bug in
-  xbuild, 130 interrupted; of `run` and `shell`, the command's
-  own";
+  xbuild, 130 interrupted; `run` and `shell` end with the
+  command's own";
 
 pub(super) const TOOLCHAIN: &str = "\
 Examples:
@@ -29,8 +29,8 @@ pub(super) const TOOLCHAIN_SHOW: &str = "\
 Examples:
   Read the definition:
     xbuild toolchain show debian-trixie
-  Have Docker make the builder for one architecture:
-    xbuild toolchain show debian-trixie --dockerfile -a s390x";
+  Have Docker make the same builder:
+    xbuild toolchain show debian-trixie --dockerfile";
 
 pub(super) const BINARIES: &str = "\
 Examples:

@@ -64,7 +64,8 @@ impl SecretOption {
             // Opening might wait, or take what is in a pipe.
             false => nix::unistd::access(path, nix::unistd::AccessFlags::R_OK),
         };
-        readable.or_usage(|| format!("cannot read the secret '{}' from {}", self.id, path.display()))
+        let failed = || format!("cannot read the secret '{}' from {}", self.id, path.display());
+        readable.map_err(std::io::Error::from).or_usage(failed)
     }
 }
 

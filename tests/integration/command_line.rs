@@ -1,5 +1,7 @@
 //! Options, help, exit codes.
 
+use std::os::unix::ffi::OsStrExt;
+
 use crate::support::{Test, golden};
 
 const PROJECT: &str = "version: 1\nname: sample\narches: [s390x]\nbinaries:\n  hello:\n    command: make\n    outputs: { hello: hello }\n";
@@ -8,8 +10,18 @@ const PROJECT: &str = "version: 1\nname: sample\narches: [s390x]\nbinaries:\n  h
 fn the_help_is_as_it_was() {
     let help = Test::new().without_builders().xbuild(["--help"]).run();
     golden("help.txt", &help.stdout);
-    for verb in ["toolchain", "binaries", "test", "images", "run", "shell", "plan", "verify", "doctor", "cache"] {
-        Test::new().without_builders().xbuild([verb, "--help"]).stdout_contains("Usage: xbuild ").run();
+    let verbs =
+        ["toolchain", "binaries", "test", "images", "lint", "run", "shell", "plan", "verify", "doctor", "cache"];
+    for verb in verbs {
+        let help =
+            Test::new().without_builders().xbuild([verb, "--help"]).stdout_contains("Usage: xbuild ").run().stdout;
+        let (own, global) = help.split_once("\nGlobal options:\n").expect("two kinds of options");
+        assert!(own.contains("--help") && !own.contains("--offline"), "{verb}: {own}");
+        let (global, examples) = global.split_once("\nExamples:\n").expect("examples");
+        assert!(global.contains("--offline"), "{verb}: {global}");
+        let shown = examples.lines().filter(|line| line.starts_with(&format!("    xbuild {verb}"))).count();
+        assert!((2..=4).contains(&shown), "{verb}: {examples}");
+        assert!(examples.lines().all(|line| line.len() <= 60), "{verb}: {examples}");
     }
 }
 
@@ -42,6 +54,13 @@ fn an_unknown_binary_lists_those_there_are() {
 }
 
 #[test]
+fn an_unknown_name_of_a_plan_lists_images_and_binaries() {
+    let test = Test::new().without_builders().file("xbuild.yaml", PROJECT);
+    let run = test.xbuild(["plan", "hallo"]).status(2).stdout("").stderr_contains("no image and no binary 'hallo'");
+    run.stderr_contains("did you mean 'hello'?").stderr_contains("it has no images and the binaries hello").run();
+}
+
+#[test]
 fn an_unknown_image_is_told() {
     let test = Test::new().without_builders().file("xbuild.yaml", PROJECT);
     test.xbuild(["images", "web"]).status(2).stderr_contains("image").run();
@@ -55,6 +74,54 @@ fn usage_errors_end_with_two() {
     test.xbuild(["binaries"]).status(2).stderr_contains("there is no project file").stderr_contains("hint: ").run();
     test.xbuild(["binaries", "-j", "0"]).status(2).run();
     test.xbuild(["--engine", "magic", "binaries"]).status(2).stderr_contains("native").run();
+}
+
+#[test]
+fn a_project_file_that_is_not_there_is_told_with_its_whole_path() {
+    let test = Test::new().without_builders().file("other.yaml", PROJECT);
+    let path = test.path().join("xbuild.yaml").display().to_string();
+    test.xbuild(["plan"]).status(2).stderr_contains(format!("no project file {path}")).stderr_contains("-C DIR").run();
+    let beside = format!("-f {}", test.path().join("other.yaml").display());
+    let run = test.xbuild(["-f", "other.yaml", "plan"]).status(2).stderr_contains("no project file /other.yaml");
+    run.stderr_contains(beside).run();
+}
+
+#[test]
+fn what_is_wrong_with_an_option_is_told_at_once() {
+    let test = Test::new().without_builders().file("xbuild.yaml", PROJECT);
+    let images = |option: &str, value: &str, said: &str| {
+        test.xbuild(["images", option, value]).status(2).stdout("").stderr_contains(said).run();
+    };
+    images("--output", "type=tar,dest=x,foo=y", "'foo=y'");
+    images("--output", "type=tar,dest=-", "go to files");
+    images("--output", "type=tgz,dest=x", "there is no type 'tgz'");
+    images("--output", "dest=x", "no type=");
+    images("--secret", "x", "id=NAME,src=FILE or id=NAME,env=VARIABLE");
+    images("--secret", "id=x,src=/nonexistent", "cannot read the secret 'x' from /nonexistent");
+    images("--set", "nmae=x", "there is no variable 'nmae'");
+}
+
+#[test]
+fn variables_of_the_environment_concern_those_who_use_them() {
+    let test = Test::new().without_builders().file("xbuild.yaml", PROJECT);
+    let odd = || std::ffi::OsStr::from_bytes(b"\xff");
+    test.xbuild(["plan"]).env("ODD", odd()).env("XBUILD_ODD", odd()).run();
+    let run = test.xbuild(["plan"]).env("XBUILD_VERSION", odd()).status(2);
+    run.stderr_contains("XBUILD_VERSION of the environment is not UTF-8").run();
+    test.xbuild(["plan"]).env("XBUILD_ENGINE", "").env("XBUILD_BUILDERS", "").run();
+    for (name, value) in [("XBUILD_ENGINE", "magic"), ("XBUILD_BUILDERS", "mips=farm")] {
+        test.xbuild(["toolchain", "ls"]).env(name, value).run();
+        test.xbuild(["plan"]).env(name, value).status(2).stderr_contains(format!("error: {name}: ")).run();
+    }
+    test.xbuild(["plan", "--engine", "native"]).env("XBUILD_ENGINE", "magic").run();
+}
+
+#[test]
+fn facts_of_programs_do_not_wait_for_others() {
+    let test = Test::new().without_builders();
+    let program = env!("CARGO_BIN_EXE_xbuild");
+    let run = test.xbuild(["verify", "/nonexistent", program]).status(2).stdout_contains(format!("{program}\n"));
+    run.stderr_contains("cannot read /nonexistent").run();
 }
 
 #[test]
@@ -78,6 +145,13 @@ fn the_doctor_finds_what_the_tests_need() {
         }
     }
     test.xbuild(["doctor"]).stdout_contains("kernel").run();
+}
+
+#[test]
+fn the_doctor_finds_that_the_store_has_no_place() {
+    let test = Test::new().without_builders();
+    let run = test.xbuild(["doctor"]).env("XBUILD_STORE", "").env("XDG_CACHE_HOME", "").env("HOME", "").status(3);
+    run.stdout_contains("there is no place for the store").stdout_contains("git").run();
 }
 
 #[test]

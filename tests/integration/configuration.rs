@@ -49,13 +49,33 @@ fn a_wrong_type_is_placed() {
 #[test]
 fn unknown_names_list_those_there_are() {
     let said = complaint("version: 1\nname: sample\ntoolchain: debian-sarge\n");
-    assert!(said.contains("there is no toolchain 'debian-sarge'"), "{said}");
+    assert!(said.contains("xbuild.yaml: toolchain: there is no toolchain 'debian-sarge'"), "{said}");
     assert!(said.contains("debian-bookworm, debian-trixie"), "{said}");
     let binary = "    command: make\n    outputs: { hello: hello }\n";
     let said = complaint(&format!("{START}binaries:\n  hello:\n{binary}    libs: [libpcp]\n"));
-    assert!(said.contains("binary 'hello'") && said.contains("libpcap, libseccomp"), "{said}");
+    assert!(said.contains("binaries.hello.libs: ") && said.contains("libpcap, libseccomp"), "{said}");
     let said = complaint(&format!("{START}binaries:\n  hello:\n{binary}    libs: [libpcap@0.1]\n"));
     assert!(said.contains("1.10.3, 1.10.5"), "{said}");
+}
+
+#[test]
+fn what_is_wrong_is_told_at_its_place_and_in_words() {
+    let binary = |key: &str| format!("{START}binaries:\n  hello: {{ command: make, {key} }}\n");
+    for (text, parts) in [
+        ("[]\n".into(), ["xbuild.yaml:1:1", "expected a map with 'version', 'name'"]),
+        ("hello\n".into(), ["xbuild.yaml:1:1", "expected a map with 'version', 'name'"]),
+        ("null\n".into(), ["xbuild.yaml:1:1: invalid type: nothing", "expected a map with 'version', 'name'"]),
+        ("version: \"1\"\nname: x\n".into(), ["xbuild.yaml:1:10", "expected the number 1"]),
+        ("name: x\nversion: 2\n".into(), ["xbuild.yaml:2:10", "version 2 is not known, only 1"]),
+        (format!("{START}engine: foo\n"), ["xbuild.yaml:4:9", "hint: there are native, docker"]),
+        (format!("{START}environment: [a b]\n"), ["xbuild.yaml:4:15", "hint: write NAME"]),
+        (binary("time_limit: 10"), ["xbuild.yaml:5:39: binaries.hello.time_limit", "hint: write it as 90s, 10m or 2h"]),
+        (binary("components: [cmak]"), ["xbuild.yaml: binaries.hello.components: ", "cmake"]),
+        (format!("{START}vars: {{ a-b: c }}\n"), ["xbuild.yaml: vars: ", "'a-b'"]),
+    ] {
+        let said = complaint(&text);
+        assert!(parts.iter().all(|part| said.contains(part)), "{text}{said}");
+    }
 }
 
 #[test]
