@@ -203,7 +203,7 @@ async fn record(
 ) -> Result<Record> {
     let name = name(&assessment.key);
     let image = client.image(&name).await?.unwrap_or_default();
-    let source = image.id.parse().ok().map(|sha256| Source { from: format!("{}: {name}", client.endpoint()), sha256 });
+    let source = image.id.parse().ok().map(|sha256| Source { from: name, sha256 });
     let record = Record { source, ..assessment.done(step, digest, started.elapsed().as_secs_f64()) };
     workshop.store.save_record(&workshop.scope(), &record)?;
     Ok(record)
