@@ -18,7 +18,7 @@ use crate::domain::{Arch, Error, Result};
 const PATIENCE: Duration = Duration::from_secs(20);
 
 /// So long an engine may take for what it does at once, on a busy machine.
-const AT_ONCE: Duration = Duration::from_secs(120);
+pub(super) const AT_ONCE: Duration = Duration::from_secs(120);
 
 /// So long an engine may take for what moves data: days.
 const AT_LENGTH: Duration = Duration::from_secs(7 * 24 * 3600);

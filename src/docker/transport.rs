@@ -20,6 +20,7 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
 use super::address::Address;
+use super::client::AT_ONCE;
 use super::connection::Connection;
 use super::endpoint::Endpoint;
 use super::error::{answered, broken};
@@ -134,7 +135,9 @@ impl Transport {
         for (name, value) in [(CONNECTION, "Upgrade"), (UPGRADE, "tcp"), (CONTENT_TYPE, "application/json")] {
             headers.insert(name, HeaderValue::from_static(value));
         }
-        let response = self.good(self.send(request).await?, what).await?;
+        let answer = async { self.good(self.send(request).await?, what).await };
+        let silent = |_| Err(super::error::silent(&self.endpoint, AT_ONCE));
+        let response = tokio::time::timeout(AT_ONCE, answer).await.unwrap_or_else(silent)?;
         if response.status() != StatusCode::SWITCHING_PROTOCOLS {
             return Err(answered(&self.endpoint, what, Some(response.status().as_u16()), "")
                 .hint("something between xbuild and the engine does not pass on streams, a proxy perhaps"));

@@ -53,7 +53,8 @@ impl Exit {
 impl std::fmt::Display for Exit {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self.exceeded {
-            Some(Exceeded::Time) => return write!(f, "killed after {:.0} s", self.wall),
+            // Whole seconds that are over, as the limit says it: a busy machine is a little late.
+            Some(Exceeded::Time) => return write!(f, "killed after {:.0} s", self.wall.floor()),
             Some(Exceeded::Output) => return f.write_str("killed for too much output"),
             Some(Exceeded::Memory) => return f.write_str("killed for want of memory"),
             None => {}
