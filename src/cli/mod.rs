@@ -39,6 +39,7 @@ use arguments::{Arguments, Verb};
 use setup::Setup;
 
 use crate::domain::{Error, ErrorKind, Result};
+use crate::engine::native::sandbox::Waiting;
 use crate::report::{Mode, Printer};
 
 /// Runs the program on the process's arguments.
@@ -51,6 +52,8 @@ pub(crate) fn main() -> ExitCode {
             return ExitCode::from(if error.use_stderr() { 2 } else { 0 });
         }
     };
+    // Before there are threads, which is when it is quickest.
+    let waiting = run::start(&arguments);
     let global = &arguments.global;
     let printer = Printer::new(Mode::detect(global.json, global.colour()), global.verbosity());
     let result = tokio::runtime::Builder::new_multi_thread()
@@ -60,7 +63,7 @@ pub(crate) fn main() -> ExitCode {
         .build()
         .map_err(|cause| Error::environment("cannot start").because(cause))
         .and_then(|runtime| {
-            let result = runtime.block_on(dispatch(&arguments, &printer));
+            let result = runtime.block_on(dispatch(&arguments, &printer, waiting));
             // Sandboxes end with their sockets; nothing else is worth waiting for.
             runtime.shutdown_background();
             result
@@ -78,7 +81,7 @@ pub(crate) fn main() -> ExitCode {
     }
 }
 
-async fn dispatch(arguments: &Arguments, printer: &Printer) -> Result<ExitCode> {
+async fn dispatch(arguments: &Arguments, printer: &Printer, waiting: Option<Waiting>) -> Result<ExitCode> {
     let setup = Setup::new(&arguments.global, printer);
     match &arguments.verb {
         Verb::Toolchain(options) => toolchain::run(&setup, options).await,
@@ -86,8 +89,8 @@ async fn dispatch(arguments: &Arguments, printer: &Printer) -> Result<ExitCode> 
         Verb::Test(options) => test::run(&setup, options).await,
         Verb::Images(options) => images::run(&setup, options).await,
         Verb::Lint(options) => lint::run(&setup, options),
-        Verb::Run(options) => run::run(&setup, options).await,
-        Verb::Shell(options) => run::shell(&setup, options).await,
+        Verb::Run(options) => run::run(&setup, options, waiting).await,
+        Verb::Shell(options) => run::shell(&setup, options, waiting).await,
         Verb::Plan(options) => plan::run(&setup, options),
         Verb::Verify(options) => verify::run(&setup, options),
         Verb::Doctor => doctor::run(&setup),

@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use super::arguments::{BuilderOptions, RunOptions};
+use super::arguments::{Arguments, BuilderOptions, RunOptions, Verb};
 use super::asked;
 use super::build::build;
 use super::setup::{Setup, epoch, exit};
@@ -16,21 +16,37 @@ use crate::source::{GitFacts, ProjectGit};
 /// Shows where one is, and reads no file of the user's.
 const SHELL: [&str; 4] = ["/bin/sh", "-c", "PS1=\"[$XBUILD_ARCH] \\w \\$ \" exec bash --norc", "sh"];
 
-pub(super) async fn run(setup: &Setup<'_>, options: &RunOptions) -> Result<ExitCode> {
-    inside(setup, &options.builder, options.command.clone()).await
+/// Starts the sandbox of a command that will want one: on one processor, while the other one finds out what it will run.
+pub(super) fn start(arguments: &Arguments) -> Option<Waiting> {
+    let options = match &arguments.verb {
+        Verb::Run(options) => &options.builder,
+        Verb::Shell(options) => options,
+        _ => return None,
+    };
+    // An engine that cannot be chosen is told of where it is chosen.
+    let may_be_native = matches!(asked::engine(&arguments.global), Ok(None | Some(EngineChoice::Native)));
+    let network = if options.network { Network::Host } else { Network::None };
+    may_be_native.then(|| {
+        let identity = Identity::detect();
+        Waiting::start(Isolation { identity, rooted: true, network, stdio: Stdio::Inherited })
+    })
 }
 
-pub(super) async fn shell(setup: &Setup<'_>, options: &BuilderOptions) -> Result<ExitCode> {
-    inside(setup, options, SHELL.map(str::to_owned).to_vec()).await
+pub(super) async fn run(setup: &Setup<'_>, options: &RunOptions, waiting: Option<Waiting>) -> Result<ExitCode> {
+    inside(setup, &options.builder, options.command.clone(), waiting).await
+}
+
+pub(super) async fn shell(setup: &Setup<'_>, options: &BuilderOptions, waiting: Option<Waiting>) -> Result<ExitCode> {
+    inside(setup, options, SHELL.map(str::to_owned).to_vec(), waiting).await
 }
 
 /// Prepares the architecture's builder, and runs a command with xbuild's own streams in it.
-async fn inside(setup: &Setup<'_>, options: &BuilderOptions, argv: Vec<String>) -> Result<ExitCode> {
-    // It starts on one processor while the other one finds out what it will run.
-    let network = if options.network { Network::Host } else { Network::None };
-    let isolation = Isolation { identity: Identity::detect(), rooted: true, network, stdio: Stdio::Inherited };
-    let may_be_native = matches!(asked::engine(setup.global)?, None | Some(EngineChoice::Native));
-    let waiting = may_be_native.then(|| Waiting::start(isolation));
+async fn inside(
+    setup: &Setup<'_>,
+    options: &BuilderOptions,
+    argv: Vec<String>,
+    waiting: Option<Waiting>,
+) -> Result<ExitCode> {
     let project = setup.project_or_toolchain(None, &[options.arch])?;
     // Builders do not depend on it: git thinks while they are looked up.
     let folder = project.folder.clone();
@@ -58,11 +74,8 @@ async fn inside(setup: &Setup<'_>, options: &BuilderOptions, argv: Vec<String>) 
     };
     let root = Root { compilers: keys(&root)?, libraries: keys(&libraries)? };
     setup.printer.finish();
-    let workshop = loaded.workshop.clone();
     let request = Interactive { waiting, arch: options.arch, root, command, git_folders: git.folders };
-    let exit = tokio::task::spawn_blocking(move || run_interactive(&workshop, request))
-        .await
-        .map_err(|error| Error::bug("a command panicked").because(error))??;
+    let exit = tokio::task::block_in_place(|| run_interactive(&loaded.workshop, request))?;
     // What a shell answers for a command that a signal ended.
     let code = exit.code.or(exit.signal.map(|signal| 128 + signal)).unwrap_or(1);
     Ok(ExitCode::from(u8::try_from(code).unwrap_or(1)))

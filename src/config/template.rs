@@ -1,6 +1,7 @@
 //! Expands `{{ name }}` in values.
 
 use std::collections::BTreeMap;
+use std::sync::LazyLock;
 
 use minijinja::{Environment, UndefinedBehavior, Value};
 
@@ -8,6 +9,13 @@ use serde::Serialize;
 
 use super::yaml::nearest;
 use crate::domain::{Arch, Error, Result, ResultExt};
+
+/// Filters and tests of templates: made once, for a project has hundreds of templates.
+static ENVIRONMENT: LazyLock<Environment<'static>> = LazyLock::new(|| {
+    let mut environment = Environment::new();
+    environment.set_undefined_behavior(UndefinedBehavior::Strict);
+    environment
+});
 
 /// The names that templates can use.
 #[derive(Debug, Clone, Default, Serialize)]
@@ -93,10 +101,8 @@ impl Variables {
         if !text.contains("{{") && !text.contains("{%") && !text.contains("{#") {
             return Ok(text.to_owned());
         }
-        let mut environment = Environment::new();
-        environment.set_undefined_behavior(UndefinedBehavior::Strict);
         let failed = || format!("cannot expand '{}'", text.trim_end());
-        let template = environment.template_from_str(text).or_usage(failed)?;
+        let template = ENVIRONMENT.template_from_str(text).or_usage(failed)?;
         let unknown: Vec<String> =
             template.undeclared_variables(false).into_iter().filter(|name| !self.values.contains_key(name)).collect();
         if let Some(error) = unknown.first().and_then(|name| self.unknown(name)) {

@@ -112,9 +112,16 @@ echo '#!/bin/sh' > hello";
 
 #[test]
 fn the_environment_is_the_plans_alone() {
-    let test = Test::new()
-        .file("xbuild.yaml", project("if env | grep -i smuggled; then exit 1; fi; echo '#!/bin/sh' > hello", ""));
-    test.xbuild(["binaries"]).env("SMUGGLED", "smuggled").run();
+    let look = "if env | grep -i smuggled || grep -ai smuggled /proc/*/environ; then exit 1; fi";
+    for identity in [Identity::Own, Identity::Range, Identity::Single] {
+        if !identity.possible() {
+            continue;
+        }
+        let command = format!("{look}; echo '#!/bin/sh' > hello");
+        let test = Test::new().file("xbuild.yaml", project(&command, "")).user(identity);
+        test.xbuild(["binaries"]).env("SMUGGLED", "smuggled").run();
+        test.xbuild(["run", "--arch", host(), "--", "sh", "-c", look]).env("SMUGGLED", "smuggled").run();
+    }
 }
 
 #[test]
@@ -123,7 +130,7 @@ fn there_is_no_input_to_wait_for() {
         "xbuild.yaml",
         project(
             "if read line; then exit 1; fi; if (: < /dev/tty) 2> /dev/null; then exit 2; fi; \
-             test \"$(readlink /proc/1/fd/0)\" = /dev/null || exit 3; echo '#!/bin/sh' > hello",
+             if readlink /proc/1/fd/0; then exit 3; fi; echo '#!/bin/sh' > hello",
             "",
         ),
     );

@@ -1,26 +1,37 @@
-//! The process that makes the namespaces, and waits for PID 1 in them.
+//! The process that becomes PID 1 of a sandbox.
 
 use std::fs::File;
-use std::os::fd::AsRawFd;
+use std::io::{PipeReader, Read, Write};
+use std::os::fd::{AsRawFd, RawFd};
+use std::os::unix::fs::MetadataExt;
 use std::os::unix::net::UnixStream;
 use std::process::ExitCode;
 
-use nix::sched::{CloneFlags, unshare};
+use nix::sched::{CloneFlags, clone, unshare};
 use nix::sys::signal::Signal;
 use nix::sys::wait::waitpid;
-use nix::unistd::{ForkResult, fork};
+use nix::unistd::Pid;
 
 use super::frame::{self, Kind};
 use super::{Isolation, Network, handover, init};
 use crate::domain::{Error, Result, ResultExt};
 
-/// Runs the child side.
+/// Bytes of stack for PID 1; it takes what it uses of them.
+const STACK: usize = 2 << 20;
+
+/// Makes a sandbox in a program of its own, and waits for its end.
 pub fn main() -> ExitCode {
-    close_strangers();
+    close_all_but(&[]);
     // Without a socket there is nobody to tell.
     let Ok(socket) = handover::take() else { return ExitCode::FAILURE };
-    match make(&socket) {
-        Ok(code) => code,
+    let ended = receive(&socket).and_then(|isolation| {
+        let Some(isolation) = isolation else { return Ok(()) };
+        waitpid(make(&isolation, &socket)?, None)
+            .map(drop)
+            .or_bug(|| "cannot wait for the sandbox's first process".into())
+    });
+    match ended {
+        Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             frame::send_failure(&socket, &error);
             ExitCode::FAILURE
@@ -28,49 +39,86 @@ pub fn main() -> ExitCode {
     }
 }
 
-/// Closes what xbuild's own caller left open: a folder among it would lead commands out of the sandbox. Fails on Linux
-/// before 5.9, which has no sandboxes of this kind either.
-fn close_strangers() {
-    let first = libc::STDERR_FILENO as libc::c_uint + 1;
-    // SAFETY: this process has just started, and has opened nothing itself.
-    unsafe { libc::syscall(libc::SYS_close_range, first, libc::c_uint::MAX, 0 as libc::c_uint) };
+/// Nothing when xbuild is gone.
+fn receive(socket: &UnixStream) -> Result<Option<Isolation>> {
+    match frame::receive(socket).or_bug(|| "cannot read the isolation".into())? {
+        Some((Kind::Isolation, _, payload)) => {
+            serde_json::from_slice(&payload).map(Some).or_bug(|| "cannot parse the isolation".into())
+        }
+        _ => Ok(None),
+    }
 }
 
-fn make(socket: &UnixStream) -> Result<ExitCode> {
-    let Some((Kind::Isolation, _, payload)) = frame::receive(socket).or_bug(|| "cannot read the isolation".into())?
-    else {
-        return Ok(ExitCode::FAILURE);
+/// Whether this process has no thread but the one that asks.
+pub(super) fn is_alone() -> bool {
+    // A folder for each, beside the two links that every folder has.
+    std::fs::metadata("/proc/self/task").is_ok_and(|threads| threads.nlink() == 3)
+}
+
+/// Starts PID 1 as a copy of this process, which talks over the socket. Only a process that [`is_alone`] may: a copy has no
+/// other thread, and what these had locked would stay so.
+///
+/// # Errors
+/// An environment error on a machine that allows no user namespaces. What goes wrong later is told over the socket.
+pub(super) fn make(isolation: &Isolation, socket: &UnixStream) -> Result<Pid> {
+    let failed = || "cannot start the sandbox's first process".to_owned();
+    let (mapped, mut tell) = std::io::pipe().or_environment(failed)?;
+    let child = || match begin(isolation, socket, &mapped) {
+        Ok(()) => 0,
+        Err(error) => {
+            frame::send_failure(socket, &error);
+            1
+        }
     };
-    let isolation: Isolation = serde_json::from_slice(&payload).or_bug(|| "cannot parse the isolation".into())?;
-    unshare(namespaces(&isolation)).map_err(|cause| {
+    let flags = CloneFlags::CLONE_NEWUSER | CloneFlags::CLONE_NEWPID;
+    let mut stack = vec![0; STACK];
+    // SAFETY: there is one thread, so the copy may do what this process may. It has a copy of the stack too, and what it runs
+    // neither returns nor unwinds into what this process is doing.
+    let pid = unsafe { clone(Box::new(child), &mut stack, flags, Some(Signal::SIGCHLD as i32)) }.map_err(|cause| {
         Error::environment("cannot make a user namespace")
             .because(cause)
             .hint("`xbuild doctor` says what forbids it and how to allow it")
     })?;
-    frame::send(socket, Kind::WantsMap, 0, &[]).or_bug(|| "cannot reach the parent".into())?;
-    if !matches!(frame::receive(socket), Ok(Some((Kind::Mapped, ..)))) {
-        return Ok(ExitCode::FAILURE);
+    // Where there are no ids, the child sees the end of the pipe, and ends.
+    isolation.identity.map(pid)?;
+    tell.write_all(&[0]).or_environment(failed)?;
+    Ok(pid)
+}
+
+/// What PID 1 does.
+fn begin(isolation: &Isolation, socket: &UnixStream, mut mapped: &PipeReader) -> Result<()> {
+    close_all_but(&[socket.as_raw_fd(), mapped.as_raw_fd()]);
+    unshare(namespaces(isolation)).or_environment(|| "cannot make the namespaces of the sandbox".into())?;
+    if mapped.read_exact(&mut [0]).is_err() {
+        return Ok(());
     }
     become_root();
+    // When the process that made it is killed, the whole sandbox must go too. A change of ids would take this away.
+    let _ = nix::sys::prctl::set_pdeathsig(Signal::SIGKILL);
     if isolation.rooted && isolation.network == Network::None {
         raise_loopback()?;
     }
-    // SAFETY: this process has one thread, so the child may do anything.
-    match unsafe { fork() }.or_environment(|| "cannot start the sandbox's first process".into())? {
-        ForkResult::Child => {
-            // When this process is killed, PID 1 and with it the whole sandbox must go too.
-            let _ = nix::sys::prctl::set_pdeathsig(Signal::SIGKILL);
-            std::process::exit(init::main(&isolation, socket).into());
+    init::run(isolation, socket)
+}
+
+/// Closes what xbuild or its own caller has open, standard streams and these apart: a folder among it would lead commands
+/// out of the sandbox. Fails on Linux before 5.9, which has no sandboxes of this kind either.
+fn close_all_but(kept: &[RawFd]) {
+    let mut kept = kept.to_vec();
+    kept.sort_unstable();
+    let mut first = libc::STDERR_FILENO + 1;
+    for last in kept.iter().map(|kept| kept - 1).chain([RawFd::MAX]) {
+        if first <= last {
+            // SAFETY: nothing that this process goes on to use is among these.
+            unsafe { libc::syscall(libc::SYS_close_range, first, last, 0 as libc::c_uint) };
         }
-        ForkResult::Parent { child } => {
-            waitpid(child, None).or_bug(|| "cannot wait for the sandbox's first process".into())?;
-            Ok(ExitCode::SUCCESS)
-        }
+        first = last.saturating_add(2);
     }
 }
 
+/// All but those that PID 1 is born in.
 fn namespaces(isolation: &Isolation) -> CloneFlags {
-    let mut flags = CloneFlags::CLONE_NEWUSER | CloneFlags::CLONE_NEWPID;
+    let mut flags = CloneFlags::empty();
     if isolation.rooted {
         flags |= CloneFlags::CLONE_NEWNS | CloneFlags::CLONE_NEWIPC | CloneFlags::CLONE_NEWUTS;
         if isolation.network == Network::None {

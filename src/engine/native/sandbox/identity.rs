@@ -3,7 +3,7 @@
 use std::fs;
 use std::process::Command;
 
-use nix::unistd::{Gid, Uid};
+use nix::unistd::{Gid, Pid, Uid};
 use serde::{Deserialize, Serialize};
 
 use crate::domain::{Error, Result, ResultExt};
@@ -49,7 +49,7 @@ impl Identity {
     }
 
     /// Writes the id map of a child that is in a new user namespace; called by its parent.
-    pub(super) fn map(&self, child: u32) -> Result<()> {
+    pub(super) fn map(&self, child: Pid) -> Result<()> {
         match self {
             Identity::Root => {
                 for file in ["uid_map", "gid_map"] {
@@ -107,9 +107,10 @@ fn subordinate(text: &str, user: Option<&str>, uid: u32) -> Option<(u32, u32)> {
     })
 }
 
-fn map_with(program: &str, child: u32, own: u32, (first, count): (u32, u32)) -> Result<()> {
+fn map_with(program: &str, child: Pid, own: u32, (first, count): (u32, u32)) -> Result<()> {
     let output = Command::new(program)
-        .args([child, 0, own, 1, 1, first, count].map(|number| number.to_string()))
+        .arg(child.to_string())
+        .args([0, own, 1, 1, first, count].map(|number| number.to_string()))
         .output()
         .or_environment(|| format!("cannot run {program}"))?;
     if output.status.success() {

@@ -35,19 +35,10 @@ struct Running {
     exceeded: Option<Exceeded>,
 }
 
-/// Runs as PID 1; the exit code is for the waiting process only.
-pub(super) fn main(isolation: &Isolation, socket: &UnixStream) -> u8 {
-    match run(isolation, socket) {
-        Ok(()) => 0,
-        Err(error) => {
-            frame::send_failure(socket, &error);
-            1
-        }
-    }
-}
-
-/// Everything that needs no spec comes before it is read: xbuild may still be finding out what will run.
-fn run(isolation: &Isolation, socket: &UnixStream) -> Result<()> {
+/// Runs as PID 1. Everything that needs no spec comes before it is read: xbuild may still be finding out what will run.
+pub(super) fn run(isolation: &Isolation, socket: &UnixStream) -> Result<()> {
+    // Commands see PID 1, and neither its environment, which is xbuild's caller's, nor what it has open is for them.
+    nix::sys::prctl::set_dumpable(false).or_bug(|| "cannot shield the sandbox's first process".into())?;
     // Files, and the folders that mounts need, come out the same whatever the caller's mask is.
     nix::sys::stat::umask(nix::sys::stat::Mode::from_bits_truncate(0o022));
     if isolation.rooted {

@@ -1,9 +1,9 @@
 //! Runs commands in namespaces over stacked layers, without a daemon and without root.
 //!
 //! The parent starts xbuild again with [`CHILD_ARGUMENT`]; that process, which has one thread, takes an [`Isolation`] over
-//! a socket, makes the namespaces, and its child becomes PID 1 of the sandbox, takes a [`Spec`] and runs it. The socket is
-//! also the lifeline: when xbuild dies, PID 1 reads its end and exits, and the kernel kills everything in the sandbox with
-//! it.
+//! a socket and makes a child in namespaces of its own, PID 1 of the sandbox, which takes a [`Spec`] and runs it. A parent
+//! that has one thread itself makes that child directly. The socket is also the lifeline: when xbuild dies, PID 1 reads its
+//! end and exits, and the kernel kills everything in the sandbox with it.
 #![expect(unsafe_code, reason = "fork, ioctl and hooks between fork and exec have no safe form")]
 
 mod binfmt;

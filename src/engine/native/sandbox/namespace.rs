@@ -10,6 +10,7 @@ use std::process::{Command, ExitCode};
 
 use nix::sched::{CloneFlags, unshare};
 use nix::sys::signal::{SigHandler, Signal, signal};
+use nix::unistd::Pid;
 
 use super::frame::{self, Kind};
 use super::{Identity, handover};
@@ -36,7 +37,7 @@ pub fn enter(identity: &Identity) -> Result<ExitCode> {
     while let Some((kind, _, payload)) = frame::receive(&socket).or_environment(failed)? {
         match kind {
             Kind::WantsMap => {
-                identity.map(child.id())?;
+                identity.map(Pid::from_raw(child.id() as i32))?;
                 frame::send(&socket, Kind::Mapped, 0, &[]).or_environment(failed)?;
             }
             _ => {

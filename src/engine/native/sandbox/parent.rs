@@ -1,17 +1,18 @@
-//! xbuild's side of a sandbox: starts the child, writes its id map, listens.
+//! xbuild's side of a sandbox: starts it, says what it runs, listens.
 
 use std::fs::File;
 use std::os::fd::AsFd;
 use std::os::unix::net::UnixStream;
 use std::os::unix::process::CommandExt;
-use std::process::{Child, Command, Stdio as ProcessStdio};
+use std::process::{Command, Stdio as ProcessStdio};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::thread::JoinHandle;
 
+use nix::sys::wait::waitpid;
+use nix::unistd::Pid;
 use serde::{Deserialize, Serialize};
 
 use super::frame::{self, Kind};
-use super::{CHILD_ARGUMENT, Isolation, Spec, Stdio, handover};
+use super::{CHILD_ARGUMENT, Identity, Isolation, Spec, Stdio, child, handover};
 use crate::domain::{Error, Result, ResultExt, Stream};
 
 /// How a command ended.
@@ -159,26 +160,30 @@ pub fn run(spec: &Spec, stop: &Stop, tell: &mut dyn FnMut(usize, Notice<'_>)) ->
 /// A sandbox that makes itself ready while what it will run is still being found out.
 pub struct Waiting {
     isolation: Isolation,
-    starting: JoinHandle<Result<(Child, UnixStream)>>,
+    started: Result<(Pid, UnixStream)>,
 }
 
 /// A sandbox all of whose processes have ended. The kernel may still be taking its mounts apart, which dropping this waits
 /// for.
 #[must_use]
-pub struct Ending(Child);
+pub struct Ending(Pid);
 
 impl Drop for Ending {
     fn drop(&mut self) {
         // Fails only where there is no child any more.
-        let _ = self.0.wait();
+        let _ = waitpid(self.0, None);
     }
 }
 
 impl Waiting {
     /// Starts it; whether that worked is told by [`Waiting::run`].
     pub fn start(isolation: Isolation) -> Waiting {
-        let copy = isolation.clone();
-        Waiting { isolation, starting: std::thread::spawn(move || start(&copy)) }
+        // A copy of this process takes a quarter of the time of starting the program again. Ranges of ids are given by
+        // programs, which run beside us then.
+        let may_be_a_copy =
+            isolation.stdio == Stdio::Inherited && !matches!(isolation.identity, Identity::Range { .. });
+        let started = if may_be_a_copy && child::is_alone() { copy(&isolation) } else { start_again(&isolation) };
+        Waiting { isolation, started }
     }
 
     /// The same as [`run`], for a spec of the isolation that the sandbox was started with.
@@ -189,8 +194,7 @@ impl Waiting {
         if spec.isolation() != self.isolation {
             return Err(Error::bug("a sandbox with another isolation than it was started with"));
         }
-        let started = self.starting.join().unwrap_or_else(|_| Err(Error::bug("starting a sandbox panicked")));
-        let (child, socket) = started?;
+        let (child, socket) = self.started?;
         let watch = stop.watch(&socket)?;
         let result = listen(spec, &socket, tell);
         // Not by dropping it: `stop` has a copy, and a child that is still being made ready must see the end.
@@ -216,8 +220,12 @@ impl Waiting {
     }
 }
 
-/// Starts the child, and gives it its ids when it asks for them.
-fn start(isolation: &Isolation) -> Result<(Child, UnixStream)> {
+fn copy(isolation: &Isolation) -> Result<(Pid, UnixStream)> {
+    let (socket, theirs) = UnixStream::pair().or_environment(|| "cannot start a sandbox".into())?;
+    Ok((child::make(isolation, &theirs)?, socket))
+}
+
+fn start_again(isolation: &Isolation) -> Result<(Pid, UnixStream)> {
     let mut command = Command::new("/proc/self/exe");
     command.arg(CHILD_ARGUMENT);
     let (child, socket) = match isolation.stdio {
@@ -231,13 +239,7 @@ fn start(isolation: &Isolation) -> Result<(Child, UnixStream)> {
     };
     let payload = serde_json::to_vec(isolation).or_bug(|| "cannot write the isolation of a sandbox".into())?;
     frame::send(&socket, Kind::Isolation, 0, &payload).or_environment(lost)?;
-    match frame::receive(&socket).or_environment(lost)? {
-        Some((Kind::WantsMap, ..)) => isolation.identity.map(child.id())?,
-        Some((Kind::Failed, _, payload)) => return Err(failure(&String::from_utf8_lossy(&payload))),
-        _ => return Err(Error::environment(lost())),
-    }
-    frame::send(&socket, Kind::Mapped, 0, &[]).or_environment(lost)?;
-    Ok((child, socket))
+    Ok((Pid::from_raw(child.id() as i32), socket))
 }
 
 fn lost() -> String {
@@ -246,7 +248,7 @@ fn lost() -> String {
 
 fn listen(spec: &Spec, socket: &UnixStream, tell: &mut dyn FnMut(usize, Notice<'_>)) -> Result<()> {
     let payload = serde_json::to_vec(spec).or_bug(|| "cannot write the spec of a sandbox".into())?;
-    frame::send(socket, Kind::Spec, 0, &payload).or_environment(lost)?;
+    let sent = frame::send(socket, Kind::Spec, 0, &payload).or_environment(lost);
     let mut exits: Vec<Option<Exit>> = vec![None; spec.commands.len()];
     while let Some((kind, index, payload)) = frame::receive(socket).or_environment(lost)? {
         match kind {
@@ -264,6 +266,8 @@ fn listen(spec: &Spec, socket: &UnixStream, tell: &mut dyn FnMut(usize, Notice<'
             }
         }
     }
+    // A sandbox that ended before it was told has said why, if it could.
+    sent?;
     if exits.contains(&None) {
         return Err(Error::environment("the sandbox ended before its commands did").hint("was it killed for memory?"));
     }
