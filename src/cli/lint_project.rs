@@ -1,6 +1,6 @@
 //! What `xbuild lint` looks at without being told: the Dockerfiles of the project's images, as their templates expand.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use super::dockerfiles::{self, builds};
@@ -28,22 +28,8 @@ impl ProjectDockerfiles {
             return Err(Error::usage("the project has no images").hint("name files: xbuild lint Dockerfile"));
         }
         project.images.values_mut().for_each(|image| image.files.clear());
-        let host = Arch::host()?;
-        let facts = Facts {
-            host,
-            builder_host: host,
-            builders: Builders::Layers,
-            machines: BTreeMap::new(),
-            tree: None,
-            variables: variables(&project, &GitFacts::read(&ProjectGit::new(&project.folder), true)),
-            epoch: 0,
-            environment: BTreeMap::new(),
-            time_limit: None,
-            labels: BTreeMap::new(),
-            bases: BTreeMap::new(),
-            emulated: BTreeSet::new(),
-            stage: None,
-        };
+        let variables = variables(&project, &GitFacts::read(&ProjectGit::new(&project.folder), true));
+        let facts = Facts { variables, ..Facts::new(Arch::host()?, Builders::Layers) };
         let plan = plan(&project, &facts, &Goal::Images(Vec::new()))?;
         Ok(ProjectDockerfiles { project, plan })
     }

@@ -1,6 +1,6 @@
 //! What most verbs start with: the project, its facts, the workshop.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -144,9 +144,7 @@ impl<'a> Setup<'a> {
         let workshop =
             tokio::task::block_in_place(|| Workshop::new(store, self.printer.events(), stop.clone(), options))?;
         let facts = Facts {
-            host: workshop.host,
             builder_host: workshop.builder_host,
-            builders,
             machines: workshop.machines.clone(),
             tree: tree?.map(|tree| tree.digest),
             variables: variables(&project, &git),
@@ -154,9 +152,7 @@ impl<'a> Setup<'a> {
             labels: labels(&git),
             environment: self.environment(&project),
             time_limit: self.global.time_limit.map(TimeLimit::duration),
-            bases: BTreeMap::new(),
-            emulated: BTreeSet::new(),
-            stage: None,
+            ..Facts::new(workshop.host, builders)
         };
         watch_interrupts(stop);
         let modes = Modes::new(program);

@@ -71,7 +71,7 @@ pub fn run_test(workshop: &Workshop, test: &ProgramTest, step: &str) -> Result<(
 /// # Errors
 /// When the command cannot be run; how it ended is no error.
 pub fn run_interactive(workshop: &Workshop, request: Interactive) -> Result<Exit> {
-    let scratch = workshop.store.scratch()?;
+    let scratch = workshop.store.scratch_of_session()?;
     let out = scratch.folder("out")?;
     let source = Source::Tree { git_folders: &request.git_folders, prepared: None, changes: None };
     let commands = vec![command(workshop, &request.command)];

@@ -41,6 +41,25 @@ pub struct Facts {
 }
 
 impl Facts {
+    /// For a machine that builds with builders of its own architecture, where nothing else is known or asked for.
+    pub fn new(host: Arch, builders: Builders) -> Facts {
+        Facts {
+            host,
+            builder_host: host,
+            builders,
+            machines: BTreeMap::new(),
+            tree: None,
+            variables: Variables::default(),
+            epoch: 0,
+            environment: BTreeMap::new(),
+            time_limit: None,
+            labels: BTreeMap::new(),
+            bases: BTreeMap::new(),
+            emulated: BTreeSet::new(),
+            stage: None,
+        }
+    }
+
     /// What the builder for a target is; without one, what all targets share.
     pub(super) fn builders_for(&self, target: Option<Arch>) -> &Builders {
         match target.and_then(|target| self.machines.get(&target)) {

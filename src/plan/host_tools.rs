@@ -177,7 +177,7 @@ mod tests {
     use std::collections::BTreeSet;
 
     use super::*;
-    use crate::config::{Project, ProjectOptions, Variables};
+    use crate::config::{Project, ProjectOptions};
     use crate::domain::{Digest, ErrorKind};
     use crate::plan::{Facts, Goal, Plan, Work, plan};
 
@@ -192,21 +192,8 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         std::fs::write(folder.path().join("xbuild.yaml"), PROJECT).unwrap();
         let options = ProjectOptions { folder: folder.path().to_owned(), ..ProjectOptions::default() };
-        let facts = Facts {
-            host: Arch::Amd64,
-            builder_host: Arch::Amd64,
-            builders: Builders::Host(tools),
-            machines: BTreeMap::new(),
-            tree: Some(Digest::of("tree")),
-            variables: Variables::default(),
-            epoch: 0,
-            environment: BTreeMap::new(),
-            time_limit: None,
-            labels: BTreeMap::new(),
-            bases: BTreeMap::new(),
-            emulated: BTreeSet::new(),
-            stage: None,
-        };
+        let tree = Some(Digest::of("tree"));
+        let facts = Facts { tree, ..Facts::new(Arch::Amd64, Builders::Host(tools)) };
         plan(&Project::load(&options)?, &facts, goal)
     }
 

@@ -4,6 +4,7 @@
 //! CACHEDIR.TAG  lock                     shared while a process works, exclusive for `cache gc`
 //! locks/<key>                            held while a step is made, so that two processes never make it twice
 //! tmp/<random>/                          work in progress; garbage once its process is gone
+//! tmp/spare/                             empty folders for the next `xbuild run`
 //! records-v1/<key>.json                  what a step did; written last, so a record means that all else is there
 //! steps-v1/<digest of project and step>  the key of the step's last record, to say why a new one is needed
 //! resolutions-v1/<key>.json              which packages a list of names came to
@@ -22,9 +23,11 @@
 //! images-v1/                             an OCI layout: images that others start from, named by the keys of their steps
 //! ```
 
+mod bucket;
 mod check;
 mod collect;
 mod file_digests;
+mod locks;
 mod open;
 mod record;
 mod remove;
@@ -32,10 +35,12 @@ mod scratch;
 mod seal;
 mod tree_digest;
 
+pub use bucket::Bucket;
 pub use check::{Damage, check};
 pub use collect::{Collected, Usage, collect, usage};
 pub use file_digests::{FileDigests, FileStamp, content_digest};
-pub use open::{Bucket, KeyLock, Store, mark_used, write_atomically};
+pub use locks::KeyLock;
+pub use open::{Store, mark_used, write_atomically};
 pub use record::{Output, Record, Source};
 pub use remove::remove_tree;
 pub use scratch::Scratch;

@@ -8,124 +8,20 @@ use std::time::{Duration, SystemTime};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use super::{Record, Scratch, seal};
+use super::locks::Patience;
+use super::{Bucket, Record, Scratch, seal};
 use crate::domain::{Digest, Error, Result, ResultExt};
-
-/// How often it is looked whether a lock has become free.
-const LOOK: Duration = Duration::from_millis(20);
 
 /// How often a use is written down.
 const MARK_EVERY: Duration = Duration::from_secs(24 * 3600);
 
 const TAG: &str = "Signature: 8a477f597d28d172789f06886806bc55\n# Everything here can be made again by xbuild.\n";
 
-/// A folder of the store; the number in its name goes up when the meaning of its contents changes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Bucket {
-    /// One JSON record per finished step.
-    Records,
-    /// The last key of each step of each project.
-    Steps,
-    /// Package lists by what was asked for.
-    Resolutions,
-    /// Unpacked layers.
-    RootFilesystems,
-    /// Files that steps made.
-    Outputs,
-    /// Upstream archives by digest.
-    Sources,
-    /// Commits of git repositories, checked out.
-    Repositories,
-    /// Distribution packages that are not unpacked yet, and the package manager's state.
-    Packages,
-    /// Go's build caches.
-    GoCache,
-    /// Digests of files of projects.
-    Files,
-    /// Which blob an image layer came to.
-    Layers,
-    /// Layers of images as folders.
-    ImageLayers,
-    /// What the commands of images came to.
-    ImageSteps,
-    /// Which images engines' builders have made of which orders.
-    EngineImages,
-    /// Folders that the commands of images keep for themselves.
-    ImageCaches,
-    /// Which images passed which tests.
-    Examinations,
-    /// Images that others start from: an OCI layout, in which they have the keys of their steps as names.
-    Images,
-    /// Work in progress.
-    Temporary,
-    /// Locks of steps.
-    Locks,
-}
-
-impl Bucket {
-    /// Every bucket, in the order in which `cache ls` shows them.
-    pub const ALL: [Bucket; 19] = [
-        Bucket::Records,
-        Bucket::Steps,
-        Bucket::Resolutions,
-        Bucket::RootFilesystems,
-        Bucket::Outputs,
-        Bucket::Sources,
-        Bucket::Repositories,
-        Bucket::Packages,
-        Bucket::GoCache,
-        Bucket::Files,
-        Bucket::Layers,
-        Bucket::ImageLayers,
-        Bucket::ImageSteps,
-        Bucket::EngineImages,
-        Bucket::ImageCaches,
-        Bucket::Examinations,
-        Bucket::Images,
-        Bucket::Temporary,
-        Bucket::Locks,
-    ];
-
-    /// The folder's name.
-    pub fn folder(self) -> &'static str {
-        match self {
-            Bucket::Records => "records-v1",
-            Bucket::Steps => "steps-v1",
-            Bucket::Resolutions => "resolutions-v1",
-            Bucket::RootFilesystems => "rootfs-v1",
-            Bucket::Outputs => "outputs-v1",
-            Bucket::Sources => "sources-v1",
-            Bucket::Repositories => "repositories-v2",
-            Bucket::Packages => "packages-v1",
-            Bucket::GoCache => "gocache-v1",
-            Bucket::Files => "files-v2",
-            Bucket::Layers => "layers-v1",
-            Bucket::ImageLayers => "image-layers-v3",
-            Bucket::ImageSteps => "image-steps-v3",
-            Bucket::EngineImages => "engine-images-v1",
-            Bucket::ImageCaches => "image-caches-v1",
-            Bucket::Examinations => "examinations-v1",
-            Bucket::Images => "images-v1",
-            Bucket::Temporary => "tmp",
-            Bucket::Locks => "locks",
-        }
-    }
-}
-
-/// Whether to go on waiting for another process.
-type Patience = Box<dyn Fn() -> Result<()> + Send + Sync>;
-
 /// The cache, held open with a shared lock so that no `gc` runs meanwhile.
 pub struct Store {
     root: PathBuf,
-    lock: File,
-    patience: Patience,
-}
-
-/// The right to make one step; given up when dropped.
-#[derive(Debug)]
-pub struct KeyLock {
-    _file: File,
+    pub(super) lock: File,
+    pub(super) patience: Patience,
 }
 
 impl std::fmt::Debug for Store {
@@ -170,35 +66,6 @@ impl Store {
         Ok(Store { root, lock, patience: Box::new(|| Ok(())) })
     }
 
-    /// Has everybody who waits for something ask, again and again, whether to go on.
-    pub fn wait_while(&mut self, patience: impl Fn() -> Result<()> + Send + Sync + 'static) {
-        self.patience = Box::new(patience);
-    }
-
-    /// Whether to go on waiting for something.
-    ///
-    /// # Errors
-    /// What was given to [`Store::wait_while`] says no.
-    pub fn go_on(&self) -> Result<()> {
-        (self.patience)()
-    }
-
-    /// Changes the shared lock for an exclusive one; false when another process is at work.
-    ///
-    /// # Errors
-    /// An environment error when the file system has no locks.
-    pub fn lock_exclusively(&self) -> Result<bool> {
-        self.lock.unlock().or_environment(|| "cannot unlock the store".into())?;
-        match self.lock.try_lock() {
-            Ok(()) => Ok(true),
-            Err(std::fs::TryLockError::WouldBlock) => {
-                self.lock.lock_shared().or_environment(|| "cannot lock the store".into())?;
-                Ok(false)
-            }
-            Err(std::fs::TryLockError::Error(cause)) => Err(cause).or_environment(|| "cannot lock the store".into()),
-        }
-    }
-
     /// The store's own folder.
     pub fn root(&self) -> &Path {
         &self.root
@@ -235,34 +102,12 @@ impl Store {
         Scratch::new(&self.bucket(Bucket::Temporary))
     }
 
-    /// Waits until no other process makes the step with this key.
+    /// The same for a short session, with the empty folders of the last one.
     ///
     /// # Errors
-    /// An environment error when the lock cannot be made; that of [`Store::wait_while`].
-    pub fn lock(&self, key: &Digest) -> Result<KeyLock> {
-        loop {
-            if let Some(lock) = self.try_lock(key)? {
-                return Ok(lock);
-            }
-            // Not by sleeping in the kernel, which nothing but a signal would end.
-            self.go_on()?;
-            std::thread::sleep(LOOK);
-        }
-    }
-
-    /// The same without waiting; `None` if somebody else has it.
-    ///
-    /// # Errors
-    /// An environment error when the lock cannot be made.
-    pub fn try_lock(&self, key: &Digest) -> Result<Option<KeyLock>> {
-        let path = self.place(Bucket::Locks, key);
-        let failed = || format!("cannot lock {}", path.display());
-        let file = File::create(&path).or_environment(failed)?;
-        match file.try_lock() {
-            Ok(()) => Ok(Some(KeyLock { _file: file })),
-            Err(std::fs::TryLockError::WouldBlock) => Ok(None),
-            Err(std::fs::TryLockError::Error(cause)) => Err(cause).or_environment(failed),
-        }
+    /// An environment error, for instance on a full disk.
+    pub fn scratch_of_session(&self) -> Result<Scratch> {
+        Scratch::again(&self.bucket(Bucket::Temporary), "spare")
     }
 
     /// Moves a finished folder or file to its place. What is there already is kept: it has the same key.
@@ -371,32 +216,6 @@ pub fn write_atomically(path: &Path, bytes: &[u8]) -> Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn two_may_use_a_store_and_neither_may_clean_it() {
-        let folder = tempfile::tempdir().unwrap();
-        let first = Store::open(folder.path()).unwrap();
-        let second = Store::open(folder.path()).unwrap();
-        assert!(!first.lock_exclusively().unwrap());
-        drop(second);
-        assert!(first.lock_exclusively().unwrap());
-    }
-
-    #[test]
-    fn who_waits_for_a_lock_may_give_up() {
-        let folder = tempfile::tempdir().unwrap();
-        let (first, mut second) = (Store::open(folder.path()).unwrap(), Store::open(folder.path()).unwrap());
-        let asked = std::sync::atomic::AtomicU32::new(0);
-        second.wait_while(move || match asked.fetch_add(1, std::sync::atomic::Ordering::Relaxed) {
-            0 => Ok(()),
-            _ => Err(Error::interrupted()),
-        });
-        let key = Digest::of("key");
-        let held = first.lock(&key).unwrap();
-        assert_eq!(second.lock(&key).unwrap_err().kind(), crate::domain::ErrorKind::Interrupted);
-        drop(held);
-        second.lock(&key).unwrap();
-    }
 
     #[test]
     fn what_is_not_whole_is_replaced() {

@@ -5,6 +5,8 @@ use std::os::unix::net::UnixStream;
 
 use crate::domain::Error;
 
+/// Bytes before the payload.
+const HEADER: usize = 9;
 /// A payload larger than this is not ours.
 const LARGEST: u32 = 16 << 20;
 
@@ -43,12 +45,13 @@ impl Kind {
 
 /// Sends one message.
 pub(super) fn send(mut socket: &UnixStream, kind: Kind, index: usize, payload: &[u8]) -> io::Result<()> {
-    let mut header = [0; 9];
-    header[0] = kind as u8;
-    header[1..5].copy_from_slice(&(index as u32).to_le_bytes());
-    header[5..9].copy_from_slice(&(payload.len() as u32).to_le_bytes());
-    socket.write_all(&header)?;
-    socket.write_all(payload)
+    // In one piece: each one wakes the receiver.
+    let mut message = Vec::with_capacity(HEADER + payload.len());
+    message.push(kind as u8);
+    message.extend((index as u32).to_le_bytes());
+    message.extend((payload.len() as u32).to_le_bytes());
+    message.extend(payload);
+    socket.write_all(&message)
 }
 
 /// Tells xbuild why there is no sandbox: the message, then hints, a line each.
@@ -61,7 +64,7 @@ pub(super) fn send_failure(socket: &UnixStream, error: &Error) {
 
 /// Waits for one message; `None` when the other side is gone.
 pub(super) fn receive(mut socket: &UnixStream) -> io::Result<Option<(Kind, usize, Vec<u8>)>> {
-    let mut header = [0; 9];
+    let mut header = [0; HEADER];
     match socket.read_exact(&mut header) {
         Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => return Ok(None),
         Err(error) if error.kind() == io::ErrorKind::ConnectionReset => return Ok(None),
