@@ -2,6 +2,8 @@
 
 use std::process::ExitCode;
 
+use futures_util::future::{Either, ready};
+
 use super::arguments::{Arguments, BuilderOptions, RunOptions, Verb};
 use super::asked;
 use super::build::build;
@@ -48,9 +50,12 @@ async fn inside(
     waiting: Option<Waiting>,
 ) -> Result<ExitCode> {
     let project = setup.project_or_toolchain(None, &[options.arch])?;
-    // Builders do not depend on it: git thinks while they are looked up.
-    let folder = project.folder.clone();
-    let git = tokio::task::spawn_blocking(move || GitFacts::read(&ProjectGit::new(&folder), false));
+    // Builders do not depend on it: git thinks while they are looked up, where there is anything to ask it.
+    let git = ProjectGit::new(&project.folder);
+    let answer = match git.missing() {
+        Some(_) => Either::Left(ready(Ok(GitFacts::read(&git, false)))),
+        None => Either::Right(tokio::task::spawn_blocking(move || GitFacts::read(&git, false))),
+    };
     let mut loaded = setup.load_builder(project, false)?;
     let goal = Goal::Builder(options.arch);
     let plan = plan(&loaded.project, &loaded.facts, &goal)?;
@@ -60,7 +65,7 @@ async fn inside(
         setup.printer.summary();
         return Ok(exit(&failures));
     }
-    let git = git.await.map_err(|error| Error::bug("asking git panicked").because(error))?;
+    let git = answer.await.map_err(|error| Error::bug("asking git panicked").because(error))?;
     loaded.facts.epoch = epoch(&git)?;
     let BuilderCommand { command, root, libraries } =
         builder_command(&loaded.project, &loaded.facts, options.arch, argv, options.network)?;

@@ -66,7 +66,7 @@ impl ProjectGit {
     }
 
     /// Why git is not asked.
-    pub(super) fn missing(&self) -> Option<&'static str> {
+    pub fn missing(&self) -> Option<&'static str> {
         self.missing
     }
 

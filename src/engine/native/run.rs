@@ -5,7 +5,7 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use super::root::{Root, RootRequest, open_root};
-use super::sandbox::{self, Mount, Network, Spec, Stdio, Waiting};
+use super::sandbox::{self, Mount, Network, Notice, Spec, Stdio, Waiting};
 use crate::domain::{Digest, DockerAccess, Error, Result, ResultExt};
 use crate::engine::docker_socket::docker_socket;
 use crate::engine::session::{Ending, Engine, Interaction, Left, OutputFolder, Session, Source, Tell};
@@ -38,10 +38,28 @@ impl Engine for Native {
         let (mut spec, _) = open(workshop, session)?;
         spec.stdio = Stdio::Inherited;
         let waiting = started.unwrap_or_else(|| Waiting::start(spec.isolation()));
-        // The command has our streams: what comes back are words of the sandbox's own, on why there was none.
-        let mut output = |_, words: &[u8]| _ = std::io::stderr().write_all(words);
-        let (exit, ending) = waiting.run_one(&spec, &workshop.stop, &mut output)?;
+        let mut end = None;
+        let ending = waiting.run(&spec, &workshop.stop, &mut |_, notice| match notice {
+            Notice::Started => unmark(&spec),
+            // The command has our streams: what comes back are words of the sandbox's own, on why there was none.
+            Notice::Output(_, words) => _ = std::io::stderr().write_all(words),
+            Notice::Exited(exit) => end = Some(exit),
+        })?;
+        let exit = end.ok_or_else(|| Error::bug("a command without an end"))?;
         Ok(Interaction { exit, ending: Ending::of(ending) })
+    }
+}
+
+/// Takes the marks away that the kernel puts on overlays whose files it does not sync, so that nobody uses them after a crash:
+/// nobody would, and while the command runs it costs no time. What stays is removed with the folder that it is in.
+fn unmark(spec: &Spec) {
+    let of_root = spec.root.iter().map(|root| &root.scratch);
+    let of_mounts = spec.mounts.iter().filter_map(|mount| match mount {
+        Mount::Overlay { work, .. } => Some(work),
+        _ => None,
+    });
+    for work in of_root.chain(of_mounts) {
+        let _ = fs::remove_dir_all(work.join("work/incompat"));
     }
 }
 

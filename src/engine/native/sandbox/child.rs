@@ -7,6 +7,7 @@ use std::os::unix::fs::MetadataExt;
 use std::os::unix::net::UnixStream;
 use std::process::ExitCode;
 
+use nix::errno::Errno;
 use nix::sched::{CloneFlags, clone, unshare};
 use nix::sys::signal::Signal;
 use nix::sys::wait::waitpid;
@@ -74,11 +75,8 @@ pub(super) fn make(isolation: &Isolation, socket: &UnixStream) -> Result<Pid> {
     let mut stack = vec![0; STACK];
     // SAFETY: there is one thread, so the copy may do what this process may. It has a copy of the stack too, and what it runs
     // neither returns nor unwinds into what this process is doing.
-    let pid = unsafe { clone(Box::new(child), &mut stack, flags, Some(Signal::SIGCHLD as i32)) }.map_err(|cause| {
-        Error::environment("cannot make a user namespace")
-            .because(cause)
-            .hint("`xbuild doctor` says what forbids it and how to allow it")
-    })?;
+    let pid = unsafe { clone(Box::new(child), &mut stack, flags, Some(Signal::SIGCHLD as i32)) }
+        .map_err(|cause| forbidden("cannot make a user namespace", cause))?;
     // Where there are no ids, the child sees the end of the pipe, and ends.
     isolation.identity.map(pid)?;
     tell.write_all(&[0]).or_environment(failed)?;
@@ -88,7 +86,7 @@ pub(super) fn make(isolation: &Isolation, socket: &UnixStream) -> Result<Pid> {
 /// What PID 1 does.
 fn begin(isolation: &Isolation, socket: &UnixStream, mut mapped: &PipeReader) -> Result<()> {
     close_all_but(&[socket.as_raw_fd(), mapped.as_raw_fd()]);
-    unshare(namespaces(isolation)).or_environment(|| "cannot make the namespaces of the sandbox".into())?;
+    unshare(namespaces(isolation)).map_err(|cause| forbidden("cannot make namespaces in a user namespace", cause))?;
     if mapped.read_exact(&mut [0]).is_err() {
         return Ok(());
     }
@@ -99,6 +97,10 @@ fn begin(isolation: &Isolation, socket: &UnixStream, mut mapped: &PipeReader) ->
         raise_loopback()?;
     }
     init::run(isolation, socket)
+}
+
+fn forbidden(what: &str, cause: Errno) -> Error {
+    Error::environment(what).because(cause).hint("`xbuild doctor` says what forbids it and how to allow it")
 }
 
 /// Closes what xbuild or its own caller has open, standard streams and these apart: a folder among it would lead commands

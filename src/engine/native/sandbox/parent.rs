@@ -143,8 +143,13 @@ pub enum Notice<'a> {
 /// # Errors
 /// As for [`run`].
 pub fn run_one(spec: &Spec, stop: &Stop, output: &mut dyn FnMut(Stream, &[u8])) -> Result<Exit> {
-    stop.check()?;
-    Waiting::start(spec.isolation()).run_one(spec, stop, output).map(|(exit, _)| exit)
+    let mut end = None;
+    run(spec, stop, &mut |_, notice| match notice {
+        Notice::Started => {}
+        Notice::Output(stream, bytes) => output(stream, bytes),
+        Notice::Exited(exit) => end = Some(exit),
+    })?;
+    end.ok_or_else(|| Error::bug("a command without an end"))
 }
 
 /// Runs the spec's commands. Blocks; `tell` gets what happens to each, by its index.
@@ -203,20 +208,6 @@ impl Waiting {
         stop.forget(watch);
         stop.check()?;
         result.map(|()| ending)
-    }
-
-    /// The same as [`run_one`].
-    ///
-    /// # Errors
-    /// As for [`run`].
-    pub fn run_one(self, spec: &Spec, stop: &Stop, output: &mut dyn FnMut(Stream, &[u8])) -> Result<(Exit, Ending)> {
-        let mut end = None;
-        let ending = self.run(spec, stop, &mut |_, notice| match notice {
-            Notice::Started => {}
-            Notice::Output(stream, bytes) => output(stream, bytes),
-            Notice::Exited(exit) => end = Some(exit),
-        })?;
-        end.map(|exit| (exit, ending)).ok_or_else(|| Error::bug("a command without an end"))
     }
 }
 
