@@ -174,8 +174,6 @@ impl Planner<'_> {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeSet;
-
     use super::*;
     use crate::config::{Project, ProjectOptions};
     use crate::domain::{Digest, ErrorKind};
